@@ -1,0 +1,1 @@
+"""One short file per command, and the runner that they share."""

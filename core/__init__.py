@@ -1,0 +1,1 @@
+"""Models and methods: arrays in, arrays out. No argv, no stdout."""

@@ -1,0 +1,1 @@
+"""Encoders, scorers and training for electrocardiograms."""
