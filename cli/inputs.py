@@ -1,0 +1,214 @@
+"""What a run reads: every input with its position and id, in order, none of them opened yet."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from medpipe.cli.exits import BAD_STREAM, NO_STREAM, Fatal
+
+# Suffixes whose content need not be looked at to know that the file is one recording.
+_RECORDING = (".hea", ".dat", ".mat", ".edf", ".bdf", ".dcm", ".csv", ".tsv")
+_FOLDER_SUFFIXES = (".hea", ".edf", ".bdf", ".dcm", ".h5", ".jsonl", ".jsonl.gz", ".jsonl.zst")
+_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+
+
+class Item(NamedTuple):
+    """One input: a file, a line of a stream or a row of an HDF5 file."""
+
+    position: int
+    kind: str  # file, line, row, repeat or failed
+    id: str
+    path: str
+    index: int
+    payload: bytes  # the line; of a failure the kind and message
+
+
+@dataclass(slots=True)
+class InputOptions:
+    """Which inputs there are and how they are named."""
+
+    inputs: list[str]
+    files_from: str | None = None
+    null: bool = False
+    id_scheme: str = "path"
+    shard: tuple[int, int] | None = None
+    _spool: list[str] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Remove the copy of an HDF5 image that came on standard input."""
+        for path in self._spool:
+            Path(path).unlink(missing_ok=True)
+
+
+def list_paths(options: InputOptions) -> Iterator[str]:
+    """The paths as given, folders expanded; Fatal 66 when the list cannot be read."""
+    given: Iterable[str] = options.inputs
+    if options.files_from is not None:
+        given = _paths_from(options.files_from, options.null)
+    for path in given:
+        if path != "-" and Path(path).is_dir():
+            yield from _inside(path)
+        else:
+            yield path
+
+
+def _paths_from(name: str, null: bool) -> Iterator[str]:
+    try:
+        stream = sys.stdin.buffer if name == "-" else Path(name).open("rb")
+    except OSError as error:
+        raise Fatal(NO_STREAM, f"--files-from {name}: {error.strerror}") from None
+    separator = b"\0" if null else b"\n"
+    rest = b""
+    while block := stream.read(1 << 16):
+        *whole, rest = (rest + block).split(separator)
+        yield from (os.fsdecode(path.rstrip(b"\r")) for path in whole if path.strip())
+    if rest.strip():
+        yield os.fsdecode(rest)
+
+
+def _inside(folder: str) -> Iterator[str]:
+    listing = Path(folder) / "RECORDS"
+    if listing.is_file():
+        names = listing.read_text("utf-8", "surrogateescape").split()
+        yield from (str(Path(folder) / f"{name}.hea") for name in names if ".." not in Path(name).parts)
+        return
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        yield from (str(Path(parent) / name) for name in sorted(files) if name.lower().endswith(_FOLDER_SUFFIXES))
+
+
+def enumerate_items(options: InputOptions) -> Iterator[Item]:
+    """Every input of this shard; repeated ids are found over all shards, so that shards agree with one run."""
+    from medpipe.formats.ids import SeenIds
+
+    seen = SeenIds()
+    position = -1
+    for position, (kind, ident, path, index, payload) in enumerate(_all_items(options)):
+        if not seen.add(ident):
+            kind, payload, ident = "repeat", ident.encode(), seen.repeat_name(ident)
+        if options.shard is None or position % options.shard[1] == options.shard[0]:
+            yield Item(position, kind, ident, path, index, payload)
+
+
+_Found = tuple[str, str, str, int, bytes]
+
+
+def _all_items(options: InputOptions) -> Iterator[_Found]:
+    from medpipe.formats.ids import path_id
+
+    scheme = options.id_scheme
+    file_scheme = scheme if scheme in ("path", "stem", "hash") else "path"
+    for path in list_paths(options):
+        if path == "-":
+            yield from _standard_input(options)
+            continue
+        ident = _utf8(path_id(path, file_scheme))
+        stream = None if path.lower().endswith(_RECORDING) else _open_stream(path)
+        if stream is None:
+            yield "file", ident, path, 0, b""
+        elif stream == "hdf5":
+            yield from _rows(path, ident, scheme)
+        else:
+            yield from _lines(stream, path, scheme)
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _open_stream(path: str) -> io.BufferedReader | str | None:
+    """A record stream's reader, "hdf5", or None for a file that is one recording or cannot be opened."""
+    from medpipe.formats.compress import decompression_errors, open_decompressed
+
+    try:
+        raw = Path(path).open("rb", buffering=1 << 20)
+        if raw.peek(8).startswith(_HDF5_MAGIC):
+            return "hdf5"
+        plain = open_decompressed(raw)
+        return plain if _looks_like_lines(plain) else None
+    except decompression_errors():
+        return None
+
+
+def _looks_like_lines(stream: io.BufferedReader) -> bool:
+    start = stream.peek(64)[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
+    return start.startswith(b"{")
+
+
+def _standard_input(options: InputOptions) -> Iterator[_Found]:
+    from medpipe.formats.compress import decompression_errors, open_decompressed
+
+    try:
+        stream = open_decompressed(io.BufferedReader(sys.stdin.buffer.raw, 1 << 20))
+        start = stream.peek(64)[:64]
+    except decompression_errors():
+        raise Fatal(BAD_STREAM, "standard input cannot be read or decompressed") from None
+    if start.startswith(_HDF5_MAGIC):
+        with tempfile.NamedTemporaryFile(prefix="medpipe-", suffix=".h5", delete=False) as spool:
+            options._spool.append(spool.name)
+            while block := stream.read(1 << 20):
+                spool.write(block)
+        yield from _rows(spool.name, "stdin", options.id_scheme)
+        return
+    if start and not _looks_like_lines(stream):
+        raise Fatal(BAD_STREAM, "standard input is neither JSON Lines nor HDF5")
+    yield from _lines(stream, "-", options.id_scheme)
+
+
+def _rows(path: str, ident: str, scheme: str) -> Iterator[_Found]:
+    from medpipe.formats.errors import FormatError
+    from medpipe.formats.hdf5 import iterate_ids
+
+    try:
+        for row, name in enumerate(iterate_ids(path)):
+            line = _row_line(path, row) if scheme.startswith("key:") else b""
+            yield "row", _stream_id(name, line, scheme, ident, row), path, row, b""
+    except FormatError as error:
+        yield "failed", ident, path, 0, f"{error.kind}\n{error}".encode()
+
+
+def _row_line(path: str, row: int) -> bytes:
+    from medpipe.formats.hdf5 import read_record
+    from medpipe.formats.jsonl import dump
+
+    return dump({key: value for key, value in read_record(path, row).items() if not hasattr(value, "shape")})
+
+
+def _lines(stream: io.BufferedReader, path: str, scheme: str) -> Iterator[_Found]:
+    from medpipe.formats.compress import decompression_errors
+    from medpipe.formats.jsonl import read_id, read_lines
+
+    name = "stdin" if path == "-" else _utf8(path)
+    number = 0
+    try:
+        for number, line in read_lines(stream):
+            ident = read_id(line) if scheme in ("path", "stem") else None
+            yield "line", ident or _stream_id(None, line, scheme, name, number), path, number, line
+    except decompression_errors():
+        message = b"truncated\nthe compressed stream ends early or is damaged"
+        yield "failed", f"{name}:{number + 1}", path, number + 1, message
+
+
+def _stream_id(ident: str | None, line: bytes, scheme: str, name: str, number: int) -> str:
+    """The id of a record in a stream; `NAME:NUMBER` when it has none."""
+    from medpipe.formats.errors import FormatError
+    from medpipe.formats.ids import hash_id
+    from medpipe.formats.jsonl import decode
+
+    key = scheme.removeprefix("key:") if scheme.startswith("key:") else "id"
+    if ident is None or key != "id":
+        try:
+            value = decode(line).get(key) if line else None
+        except FormatError:
+            value = None
+        ident = str(value) if isinstance(value, str | int) and value != "" else None
+    if ident is None:
+        return f"{name}:{number}"
+    return hash_id(ident) if scheme == "hash" else ident

@@ -1,0 +1,98 @@
+"""From an input to its records, and from a failure to its error record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from medpipe.cli.inputs import Item
+from medpipe.formats.arrays import is_array
+from medpipe.formats.errors import FormatError
+from medpipe.formats.jsonl import Record, decode
+from medpipe.formats.record import SIGNAL_KEYS
+from medpipe.formats.registry import ReadOptions, open_ecg
+
+
+def load(item: Item, options: ReadOptions, *, keep_source: bool) -> list[Record]:
+    """The records of an input, arrays of files and HDF5 rows not yet read.
+
+    Raises:
+        FormatError: the input is bad; its message names the cause.
+    """
+    if item.kind == "failed":
+        kind, message = item.payload.decode().split("\n", 1)
+        raise FormatError(kind, message)
+    if item.kind == "repeat":
+        raise FormatError("duplicate-id", f"the id {item.payload.decode()} came before in this run")
+    if item.kind == "line":
+        folder = None if item.path == "-" else Path(item.path).parent
+        return [_named(decode(item.payload, folder), item, keep_source)]
+    if item.kind == "row":
+        from medpipe.formats.hdf5 import read_record
+
+        return [_named(read_record(item.path, item.index), item, keep_source)]
+    return _from_file(item, options, keep_source)
+
+
+def _named(record: Record, item: Item, keep_source: bool) -> Record:
+    named: Record = {"id": item.id} | {key: value for key, value in record.items() if key != "id"}
+    if not keep_source:
+        named.pop("source", None)
+    return named
+
+
+def _from_file(item: Item, options: ReadOptions, keep_source: bool) -> list[Record]:
+    from medpipe.formats.record import ecg_record
+    from medpipe.formats.sniff import sniff
+
+    kind = sniff(item.path)
+    found = open_ecg(item.path, kind, options)
+    if not found:
+        raise FormatError("empty", "the file holds no recording")
+    records = []
+    for index, ecg in enumerate(found):
+        several = len(found) > 1
+        source: dict[str, Any] = {"path": _text(item.path), "format": ecg.format}
+        if several:
+            source["index"] = index
+        ident = f"{item.id}#{index}" if several else item.id
+        records.append(ecg_record(ecg, ident, source if keep_source else None))
+    return records
+
+
+def _text(path: str) -> str:
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def error_record(
+    item: Item, record: Record | None, command: str, error: Exception, *, keep_source: bool
+) -> Record:
+    """What stands in the stream for a record that failed: its light keys and the cause."""
+    kind = getattr(error, "kind", type(error).__name__)
+    message = " ".join(str(error).split())
+    if not keep_source:
+        message = _without_names(message, item.path)
+    failed: Record = {"id": item.id}
+    if record is not None:
+        failed = {key: value for key, value in record.items() if not is_array(value) and key not in SIGNAL_KEYS}
+    elif keep_source:
+        failed["source"] = _source(item)
+    failed["error"] = {"command": command, "type": kind, "message": message}
+    return failed
+
+
+def _source(item: Item) -> dict[str, Any]:
+    source: dict[str, Any] = {"path": _text(item.path)}
+    if item.kind == "line":
+        source |= {"format": "jsonl", "index": item.index - 1}
+    elif item.kind == "row":
+        source |= {"format": "hdf5", "index": item.index}
+    return source
+
+
+def _without_names(message: str, path: str) -> str:
+    plain = Path(path)
+    for name in (path, plain.name, plain.stem):
+        if len(name) > 1:
+            message = message.replace(name, "FILE")
+    return message

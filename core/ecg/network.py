@@ -1,0 +1,69 @@
+"""What every torch ECG encoder of medpipe answers to, whatever its paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from medpipe.core.ecg.merl_text import MerlText
+
+Weights = Mapping[str, Tensor]
+
+
+class EcgNetwork(nn.Module):
+    """An encoder of one window of an ECG, prepared by the preset of its name."""
+
+    arch: str
+    preset: str
+    # Which of the model's spaces `embed` gives: part of the name of the embedding space.
+    kind: str
+    dim: int
+    has_text: bool = False
+
+    @classmethod
+    def untrained(cls, arch: str) -> Self:
+        """The architecture `arch` with freshly drawn weights."""
+        raise NotImplementedError
+
+    @classmethod
+    def recognise(cls, weights: Weights) -> str | None:
+        """The architecture whose weights these are, judged by names and shapes; None if not of this method."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_weights(cls, arch: str, weights: Weights, source: str) -> Self:
+        """`arch` with these weights, which must fit it exactly; ModelError, naming `source`, if not."""
+        raise NotImplementedError
+
+    def embed(self, x: Tensor, present: Tensor) -> Tensor:
+        """[B, 12, samples] and which rows are real [B, 12] -> [B, dim]."""
+        raise NotImplementedError
+
+    def tokens(self, x: Tensor, present: Tensor) -> Tensor:
+        """[B, 12, samples] and which rows are real, the same ones for all [B, 12] -> [B, n, d]."""
+        raise NotImplementedError
+
+    def token_places(self, present: NDArray[np.bool_]) -> list[tuple[str | None, int]]:
+        """For each token its lead, None where leads are mixed, and the number of its piece of time."""
+        raise NotImplementedError
+
+    def text_side(self, text_model: str) -> MerlText:
+        """The text encoder that shares this space; `text_model` is a folder or hub name. Raises ModelError."""
+        raise NotImplementedError
+
+    def for_inference(self) -> EcgNetwork:
+        """The same function, equal to rounding, arranged for speed."""
+        return self
+
+
+def lead_sets(present: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+    """The rows of `present` [B, leads] gathered by equal lead set, each set in order of first sight."""
+    found: dict[bytes, list[int]] = {}
+    for row, mask in enumerate(present):
+        found.setdefault(mask.tobytes(), []).append(row)
+    return [np.array(rows) for rows in found.values()]

@@ -1,0 +1,114 @@
+"""Arrays inside a record: base64 of raw little-endian bytes, or a reference into an HDF5 file."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import orjson
+import pybase64
+from numpy.typing import NDArray
+
+from medpipe.formats.errors import FormatError
+
+INLINE_LIMIT = 64 * 2**20
+_PLAIN_KINDS = "biufc"
+
+
+@runtime_checkable
+class LazyArray(Protocol):
+    """A [rows, samples] array whose samples are read on demand."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def read(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Samples `start` to `stop` of every row, [rows, stop - start]."""
+        ...
+
+
+@dataclass(slots=True)
+class ArrayReference:
+    """An array that stays in its HDF5 file until somebody reads it."""
+
+    h5: str
+    dataset: str
+    row: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def read(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Samples `start` to `stop` along the last axis; FormatError when the file does not hold them."""
+        from medpipe.formats.hdf5 import read_row
+
+        return read_row(self.h5, self.dataset, self.row, self.shape, self.dtype, start, stop)
+
+
+def materialise(value: Any) -> NDArray[Any]:
+    """The whole array, read now if it was on demand."""
+    return value if isinstance(value, np.ndarray) else np.asarray(value.read())
+
+
+def is_array(value: Any) -> bool:
+    """Whether a record's value is an array, in memory or on demand."""
+    return isinstance(value, np.ndarray) or (hasattr(value, "read") and hasattr(value, "shape"))
+
+
+def array_bytes(value: Any) -> int:
+    """Size in bytes, without reading anything."""
+    return math.prod(value.shape) * int(np.dtype(value.dtype).itemsize)
+
+
+def little_endian(array: NDArray[Any]) -> NDArray[Any]:
+    """C-ordered and little-endian, copied only when it was not."""
+    dtype = array.dtype.newbyteorder("<") if array.dtype.byteorder == ">" else array.dtype
+    return np.ascontiguousarray(array, dtype=dtype)
+
+
+def encode_inline(value: Any) -> orjson.Fragment:
+    """The JSON object of an array; FormatError above 64 MiB."""
+    size = array_bytes(value)
+    if size > INLINE_LIMIT:
+        raise FormatError(
+            "array-too-large",
+            f"an array of {size / 2**20:.0f} MiB is too large for a JSON line (limit 64 MiB):"
+            " write HDF5, give --refs FILE.h5, or cut the recording with --segment SECONDS",
+        )
+    array = little_endian(materialise(value))
+    head = f'{{"dtype":"{array.dtype.str}","shape":{list(array.shape)},"b64":"'.replace(" ", "")
+    # The fragment skips a second pass over megabytes that need no escaping.
+    payload = pybase64.b64encode(memoryview(array.reshape(-1).view(np.uint8)))
+    return orjson.Fragment(b"".join((head.encode(), payload, b'"}')))
+
+
+def parse_header(spec: dict[str, Any]) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Checked dtype and shape of an array object; FormatError when either is nonsense."""
+    shape, name = spec.get("shape"), spec.get("dtype")
+    if not isinstance(name, str) or len(name) > 8:
+        raise FormatError("bad-array", "array dtype is not a short string such as <f4")
+    try:
+        dtype = np.dtype(name)
+    except (TypeError, ValueError, SyntaxError) as error:
+        raise FormatError("bad-array", "array dtype is not one that numpy knows") from error
+    if dtype.kind not in _PLAIN_KINDS:
+        raise FormatError("bad-array", f"array dtype {dtype.str} is not a number")
+    good = isinstance(shape, list) and all(type(n) is int and 0 <= n < 2**48 for n in shape) and len(shape) < 8
+    if not good:
+        raise FormatError("bad-array", "array shape is not a list of sizes")
+    return dtype, tuple(shape or ())
+
+
+def decode_inline(spec: dict[str, Any], payload: bytes | memoryview | str) -> NDArray[Any]:
+    """The array of a base64 payload; FormatError when header and bytes disagree."""
+    dtype, shape = parse_header(spec)
+    try:
+        raw = pybase64.b64decode(payload, validate=True)
+    except ValueError as error:
+        raise FormatError("bad-array", "array is not base64") from error
+    if len(raw) != math.prod(shape) * dtype.itemsize:
+        raise FormatError(
+            "bad-array", f"array holds {len(raw)} bytes, its shape {list(shape)} and dtype {dtype.str} need others"
+        )
+    return np.frombuffer(raw, dtype=dtype).reshape(shape)
