@@ -10,7 +10,6 @@ from pathlib import Path
 import orjson
 
 from medpipe.cli.output import FileOutput, Finisher, publish
-from medpipe.core import __version__
 
 
 def rename(output: FileOutput) -> None:
@@ -37,7 +36,7 @@ def _assemble(output: FileOutput, target: Path) -> None:
 
     fresh = target.with_name(target.name + ".new")
     with output.arrays.open("rb") as blobs:
-        assemble(output.lines, blobs, fresh, {"medpipe": __version__, "options": output.state.options})
+        assemble(output.lines, blobs, fresh, output.provenance)
     publish(fresh, target)
 
 

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from medpipe.cli.exits import BAD_STREAM, NO_STREAM, Fatal
 
@@ -26,7 +26,7 @@ class Item(NamedTuple):
     kind: str  # file, line, row, repeat or failed
     id: str
     path: str
-    index: int
+    number: int  # of a line from 1, of a row from 0
     payload: bytes  # the line; of a failure the kind and message
 
 
@@ -123,12 +123,12 @@ def _utf8(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _open_stream(path: str) -> io.BufferedReader | str | None:
+def _open_stream(path: str) -> io.BufferedReader[Any] | Literal["hdf5"] | None:
     """A record stream's reader, "hdf5", or None for a file that is one recording or cannot be opened."""
     from medpipe.formats.compress import decompression_errors, open_decompressed
 
     try:
-        raw = Path(path).open("rb", buffering=1 << 20)
+        raw = io.BufferedReader(io.FileIO(path), 1 << 20)
         if raw.peek(8).startswith(_HDF5_MAGIC):
             return "hdf5"
         plain = open_decompressed(raw)
@@ -137,7 +137,7 @@ def _open_stream(path: str) -> io.BufferedReader | str | None:
         return None
 
 
-def _looks_like_lines(stream: io.BufferedReader) -> bool:
+def _looks_like_lines(stream: io.BufferedReader[Any]) -> bool:
     start = stream.peek(64)[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
     return start.startswith(b"{")
 
@@ -146,7 +146,7 @@ def _standard_input(options: InputOptions) -> Iterator[_Found]:
     from medpipe.formats.compress import decompression_errors, open_decompressed
 
     try:
-        stream = open_decompressed(io.BufferedReader(sys.stdin.buffer.raw, 1 << 20))
+        stream = open_decompressed(io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False), 1 << 20))
         start = stream.peek(64)[:64]
     except decompression_errors():
         raise Fatal(BAD_STREAM, "standard input cannot be read or decompressed") from None
@@ -181,7 +181,7 @@ def _row_line(path: str, row: int) -> bytes:
     return dump({key: value for key, value in read_record(path, row).items() if not hasattr(value, "shape")})
 
 
-def _lines(stream: io.BufferedReader, path: str, scheme: str) -> Iterator[_Found]:
+def _lines(stream: io.BufferedReader[Any], path: str, scheme: str) -> Iterator[_Found]:
     from medpipe.formats.compress import decompression_errors
     from medpipe.formats.jsonl import read_id, read_lines
 

@@ -30,7 +30,7 @@ def load(item: Item, options: ReadOptions, *, keep_source: bool) -> list[Record]
     if item.kind == "row":
         from medpipe.formats.hdf5 import read_record
 
-        return [_named(read_record(item.path, item.index), item, keep_source)]
+        return [_named(read_record(item.path, item.number), item, keep_source)]
     return _from_file(item, options, keep_source)
 
 
@@ -56,7 +56,7 @@ def _from_file(item: Item, options: ReadOptions, keep_source: bool) -> list[Reco
         if several:
             source["index"] = index
         ident = f"{item.id}#{index}" if several else item.id
-        records.append(ecg_record(ecg, ident, source if keep_source else None))
+        records.append(ecg_record(ecg, item.path, ident, source if keep_source else None))
     return records
 
 
@@ -64,9 +64,7 @@ def _text(path: str) -> str:
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def error_record(
-    item: Item, record: Record | None, command: str, error: Exception, *, keep_source: bool
-) -> Record:
+def error_record(item: Item, record: Record | None, command: str, error: Exception, *, keep_source: bool) -> Record:
     """What stands in the stream for a record that failed: its light keys and the cause."""
     kind = getattr(error, "kind", type(error).__name__)
     message = " ".join(str(error).split())
@@ -84,9 +82,9 @@ def error_record(
 def _source(item: Item) -> dict[str, Any]:
     source: dict[str, Any] = {"path": _text(item.path)}
     if item.kind == "line":
-        source |= {"format": "jsonl", "index": item.index - 1}
+        source |= {"format": "jsonl", "index": item.number - 1}
     elif item.kind == "row":
-        source |= {"format": "hdf5", "index": item.index}
+        source |= {"format": "hdf5", "index": item.number}
     return source
 
 

@@ -6,14 +6,15 @@ Until then there is `NAME.part` (lines), `NAME.part.arrays` (raw bytes of arrays
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import NoReturn, Protocol
 
 import orjson
 
@@ -42,6 +43,11 @@ class Output(Protocol):
 
     state: State
 
+    @property
+    def written(self) -> int:
+        """Records written so far, those of an input that is not yet finished among them."""
+        ...
+
     def write(self, batch: list[Done]) -> None:
         """Append the lines of finished inputs."""
         ...
@@ -58,7 +64,6 @@ class Output(Protocol):
 def count(state: State, done: Done) -> None:
     """Add a finished input to the tally."""
     state.done += 1
-    state.records += len(done.lines)
     state.passed += done.passed
     if done.failure:
         state.failed[done.failure] = state.failed.get(done.failure, 0) + 1
@@ -71,13 +76,19 @@ class StandardOutput:
         self.state = State(options)
         self._stream = sys.stdout.buffer
 
+    @property
+    def written(self) -> int:
+        """See Output."""
+        return self.state.records
+
     def write(self, batch: list[Done]) -> None:
         """Write and flush; BrokenPipeError when the reader has gone, Fatal 74 on a full disk."""
         try:
             for done in batch:
-                for line, _ in done.lines:
-                    self._stream.write(line)
-                count(self.state, done)
+                self._stream.writelines(line for line, _ in done.lines)
+                self.state.records += len(done.lines)
+                if not done.more:
+                    count(self.state, done)
             self._stream.flush()
         except BrokenPipeError:
             raise
@@ -102,11 +113,46 @@ class StandardOutput:
 Finisher = Callable[["FileOutput"], None]
 
 
+class NoOutput:
+    """Counts, and writes nothing."""
+
+    def __init__(self, options: str) -> None:
+        self.state = State(options)
+
+    @property
+    def written(self) -> int:
+        """See Output."""
+        return self.state.records
+
+    def write(self, batch: list[Done]) -> None:
+        """Count."""
+        for done in batch:
+            self.state.records += len(done.lines)
+            if not done.more:
+                count(self.state, done)
+
+    def finish(self) -> None:
+        """Nothing to do."""
+
+    def suspend(self) -> None:
+        """Nothing to keep."""
+
+
 class FileOutput:
     """A part file with its state, made into the named file by a last pass."""
 
-    def __init__(self, target: Path, options: str, finisher: Finisher, *, resume: bool, arrays: bool) -> None:
+    def __init__(
+        self,
+        target: Path,
+        options: str,
+        finisher: Finisher,
+        *,
+        resume: bool,
+        arrays: bool,
+        provenance: dict[str, str],
+    ) -> None:
         self.target = target
+        self.provenance = provenance
         self.part = target.with_name(target.name + ".part")
         self.arrays = target.with_name(target.name + ".part.arrays")
         self.state_file = target.with_name(target.name + ".state")
@@ -115,11 +161,12 @@ class FileOutput:
         self.state = self._restore(options) if resume else State(options)
         self._saved = time.monotonic()
         self._lines, self._blobs = self._open()
+        self._ahead = replace(self.state)
 
     @property
-    def finished_before(self) -> bool:
-        """Whether an earlier run has already completed the file, and left nothing to resume."""
-        return self.target.exists() and not self.state_file.exists()
+    def written(self) -> int:
+        """See Output."""
+        return self._ahead.records
 
     def _restore(self, options: str) -> State:
         if not self.state_file.exists():
@@ -130,7 +177,8 @@ class FileOutput:
             raise Fatal(USAGE, f"{self.state_file}: damaged; start over without --resume") from None
         if state.options != options:
             raise Fatal(
-                USAGE, f"{self.state_file} was left by a run with other options or inputs; start over without --resume"
+                USAGE,
+                f"{self.state_file} was left by a run with other options or inputs; start over without --resume",
             )
         sizes = (self.part, state.bytes), (self.arrays, state.array_bytes)
         for path, size in sizes:
@@ -138,10 +186,11 @@ class FileOutput:
                 raise Fatal(USAGE, f"{path} is shorter than its state says; start over without --resume")
         return state
 
-    def _open(self) -> tuple[BinaryIO, BinaryIO | None]:
+    def _open(self) -> tuple[io.FileIO, io.FileIO | None]:
         try:
             self.target.parent.mkdir(parents=True, exist_ok=True)
             lines = _open_at(self.part, self.state.bytes)
+            _lock(lines, self.part)
             blobs = _open_at(self.arrays, self.state.array_bytes) if self._with_arrays else None
             self._save()
         except OSError as error:
@@ -152,32 +201,31 @@ class FileOutput:
         """Append; Fatal 74 when the disk refuses, with everything up to the last checkpoint kept."""
         try:
             for done in batch:
-                for line, blobs in done.lines:
-                    self._lines.write(line)
-                    self.state.bytes += len(line)
-                    for blob in blobs:
-                        if self._blobs is not None:
-                            self._blobs.write(blob)
-                            self.state.array_bytes += len(blob)
-                count(self.state, done)
+                self._append(done)
             if time.monotonic() - self._saved > _CHECKPOINT_SECONDS:
                 self._checkpoint()
         except OSError as error:
             self._fail(error)
 
-    def _fail(self, error: OSError) -> None:
-        # The buffers hold what the disk refused: closing must not try it again.
-        for stream in (self._lines, self._blobs):
-            if stream is not None:
-                os.close(os.dup(stream.fileno()))
-                stream.detach() if hasattr(stream, "detach") else None  # type: ignore[attr-defined]
-        message = f"{self.target}: {error.strerror}; run again with --resume when there is room"
+    def _append(self, done: Done) -> None:
+        self._ahead.bytes += _write_all(self._lines, b"".join([line for line, _ in done.lines]))
+        if self._blobs is not None:
+            for _, blobs in done.lines:
+                self._ahead.array_bytes += sum(_write_all(self._blobs, blob) for blob in blobs)
+        self._ahead.records += len(done.lines)
+        if not done.more:
+            # A state never points into the middle of an input.
+            self.state.bytes, self.state.array_bytes = self._ahead.bytes, self._ahead.array_bytes
+            self.state.records = self._ahead.records
+            count(self.state, done)
+
+    def _fail(self, error: OSError) -> NoReturn:
+        message = f"{self.target}: {error.strerror or error}; run again with --resume when there is room"
         raise Fatal(WRITE_FAILED, message) from None
 
     def _checkpoint(self) -> None:
         for stream in (self._lines, self._blobs):
             if stream is not None:
-                stream.flush()
                 os.fsync(stream.fileno())
         self._save()
         self._saved = time.monotonic()
@@ -209,8 +257,7 @@ class FileOutput:
             for path in (self.part, self.arrays, self.state_file):
                 path.unlink(missing_ok=True)
         except OSError as error:
-            message = f"{self.target}: {error.strerror or error}; run again with --resume when there is room"
-            raise Fatal(WRITE_FAILED, message) from None
+            self._fail(error)
 
     def lines(self) -> Iterator[bytes]:
         """The lines of the finished part."""
@@ -218,12 +265,32 @@ class FileOutput:
             yield from stream
 
 
-def _open_at(path: Path, size: int) -> BinaryIO:
+def _open_at(path: Path, size: int) -> io.FileIO:
     """The file open for appending after its first `size` bytes; what follows, a torn tail, is cut off."""
-    stream = path.open("r+b" if path.exists() else "w+b")
+    stream = io.FileIO(path, "r+b" if path.exists() else "w+b")
     stream.truncate(size)
     stream.seek(size)
     return stream
+
+
+def _lock(stream: io.FileIO, part: Path) -> None:
+    """Keep a second run from writing the same part; not every network file system can."""
+    import errno
+    import fcntl
+
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            raise Fatal(WRITE_FAILED, f"{part} is being written by another run") from None
+
+
+def _write_all(stream: io.FileIO, data: bytes) -> int:
+    """Unbuffered: what the disk refuses is not tried again when the file is closed."""
+    view = memoryview(data)
+    while view:
+        view = view[stream.write(view) :]
+    return len(data)
 
 
 def publish(fresh: Path, target: Path) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from medpipe.cli.exits import Fatal
 from medpipe.cli.inputs import Item
 from medpipe.cli.load import error_record, load
 from medpipe.core.errors import InputError
@@ -16,19 +17,23 @@ from medpipe.formats.jsonl import Record, encode
 from medpipe.formats.registry import ReadOptions
 
 # A transform takes records and gives, for each, what came of it: records, or why it failed.
-Outcome = list[Record] | Exception
+Outcome = Iterable[Record] | Exception
 Transform = Callable[[Sequence[Record]], Iterable[Outcome]]
-Encode = Callable[[Record], tuple[bytes, list[bytes]]]
+Line = tuple[bytes, list[bytes]]
+Encode = Callable[[Record], Line]
 EXPECTED = (FormatError, InputError)
+# So much of one input's output is gathered before it is handed on.
+_PIECE_BYTES = 16 * 2**20
 
 
 class Done(NamedTuple):
-    """One finished input: its output lines with their raw arrays, and how it went."""
+    """One finished input, or with `more` a piece of one: its output lines with their raw arrays, how it went."""
 
-    lines: list[tuple[bytes, list[bytes]]]
-    failure: str  # type of the error, "" when good
-    message: str
-    passed: int  # error records from upstream that went through
+    lines: list[Line]
+    failure: str = ""  # type of the error, "" when good
+    message: str = ""
+    passed: int = 0  # error records from upstream that went through
+    more: bool = False
 
 
 @dataclass(slots=True)
@@ -45,23 +50,31 @@ class Processor:
     sharded: bool = False
     debug: bool = False
 
-    def __call__(self, items: Sequence[Item]) -> list[Done]:
-        """Finish a batch, in order."""
+    def __call__(self, items: Sequence[Item]) -> Iterator[list[Done]]:
+        """Finish a batch, in order; what is large comes in pieces."""
         loaded = [self._load(item) for item in items]
         good = [record for outcome in loaded if isinstance(outcome, list) for record in outcome]
-        work = [record for record in good if "error" not in record]
-        outcomes = iter(self._transform(work))
-        done = []
+        outcomes = iter(self._transform([record for record in good if "error" not in record]))
+        done: list[Done] = []
         for item, records in zip(items, loaded, strict=True):
-            parts: list[tuple[Record | None, Outcome]]
-            if isinstance(records, Exception):
-                parts = [(None, records)]
-            else:
-                parts = [(one, [one] if "error" in one else next(outcomes)) for one in records]
-            done.append(self._finish(item, parts))
-        return done
+            for piece in self._finish(item, self._parts(records, outcomes)):
+                done.append(piece)
+                if piece.more:
+                    yield done
+                    done = []
+        yield done
 
-    def _load(self, item: Item) -> Outcome:
+    @staticmethod
+    def _parts(
+        records: list[Record] | Exception, outcomes: Iterator[Outcome]
+    ) -> Iterator[tuple[Record | None, Outcome]]:
+        if isinstance(records, Exception):
+            yield None, records
+            return
+        for record in records:
+            yield record, [record] if "error" in record else next(outcomes)
+
+    def _load(self, item: Item) -> list[Record] | Exception:
         try:
             return load(item, self.read, keep_source=self.keep_source)
         except EXPECTED as error:
@@ -85,54 +98,66 @@ class Processor:
             traceback.print_exception(error, file=sys.stderr)
         return FormatError("internal", f"unexpected {type(error).__name__}; -vv shows where")
 
-    def _finish(self, item: Item, parts: list[tuple[Record | None, Outcome]]) -> Done:
-        lines: list[tuple[bytes, list[bytes]]] = []
-        failure, message, passed = "", "", 0
+    def _finish(self, item: Item, parts: Iterable[tuple[Record | None, Outcome]]) -> Iterator[Done]:
+        lines: list[Line] = []
+        size, failure, message, passed = 0, "", "", 0
         for record, outcome in parts:
             upstream = record is not None and "error" in record
             passed += upstream
-            encoded = self._encode(item, outcome, upstream) if isinstance(outcome, list) else outcome
-            if isinstance(encoded, Exception):
-                failed = error_record(item, record, self.command, encoded, keep_source=self.keep_source)
-                failure, message = failed["error"]["type"], f"{failed['id']}: {failed['error']['message']}"
-                encoded = [self.encode(self._numbered(failed, item))] if self.on_error != "skip" else []
-            elif upstream and self.on_error == "skip":
-                encoded = []
-            lines.extend(encoded)
-        return Done(lines, failure, message, passed)
+            for encoded in self._encode(item, outcome, upstream):
+                bad = isinstance(encoded, Exception)
+                if isinstance(encoded, Exception):
+                    failed = error_record(item, record, self.command, encoded, keep_source=self.keep_source)
+                    failure, message = (
+                        failed["error"]["type"],
+                        f"{failed['id']}: {failed['error']['message']}",
+                    )
+                    encoded = self.encode(self._numbered(failed, item))
+                if self.on_error == "skip" and (bad or upstream):
+                    continue
+                lines.append(encoded)
+                size += len(encoded[0]) + sum(map(len, encoded[1]))
+                if size > _PIECE_BYTES:
+                    yield Done(lines, more=True)
+                    lines, size = [], 0
+        yield Done(lines, failure, message, passed)
 
-    def _encode(
-        self, item: Item, records: list[Record], upstream: bool
-    ) -> list[tuple[bytes, list[bytes]]] | Exception:
+    def _encode(self, item: Item, outcome: Outcome, upstream: bool) -> Iterator[Line | Exception]:
+        if isinstance(outcome, Exception):
+            yield outcome
+            return
         try:
-            for record in records:
+            for record in outcome:
                 if not upstream:
                     record["via"] = [*record.pop("via", []), self.via]
-            return [self.encode(self._numbered(record, item)) for record in records]
+                yield self.encode(self._numbered(record, item))
+        except Fatal:
+            raise
         except EXPECTED as error:
-            return error
+            yield error
         except Exception as error:
-            return self._unexpected(error)
+            yield self._unexpected(error)
 
     def _numbered(self, record: Record, item: Item) -> Record:
-        if self.sharded:
-            record.pop("position", None)
-            record["position"] = item.position
+        # Last in the line, where putting shards back in order can find it and take it out.
+        given = record.pop("position", None)
+        if self.sharded or given is not None:
+            record["position"] = item.position if self.sharded else given
         return record
 
 
-def encode_line(record: Record) -> tuple[bytes, list[bytes]]:
+def encode_line(record: Record) -> Line:
     """A JSON line with its arrays inline."""
     return encode(record), []
 
 
 def one_by_one(function: Callable[[Record], Iterable[Record]]) -> Transform:
-    """A transform of a function of one record; its expected failures become outcomes."""
+    """A transform of a function of one record, which may make its records one after another."""
 
     def transform(records: Sequence[Record]) -> Iterable[Outcome]:
         for record in records:
             try:
-                yield list(function(record))
+                yield function(record)
             except EXPECTED as error:
                 yield error
 

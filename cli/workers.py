@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
+from typing import NoReturn
 
 from medpipe.cli.exits import SOFTWARE, Fatal
 from medpipe.cli.inputs import Item
@@ -29,7 +30,6 @@ class Pool:
         self._links: list[Connection] = []
         self._processes: list[multiprocessing.process.BaseProcess] = []
         self._waiting: deque[int] = deque()
-        self._ready: deque[list[Done]] = deque()
         self._next = 0
         if jobs > 1:
             self._start(build, jobs)
@@ -45,14 +45,25 @@ class Pool:
             theirs.close()
             self._links.append(ours)
             self._processes.append(process)
+        for link in self._links:
+            self._ready(link)
 
-    def submit(self, items: list[Item]) -> None:
-        """Hand out a batch; blocks only when every worker is busy."""
+    def _ready(self, link: Connection) -> None:
+        try:
+            failure = marshal.loads(link.recv_bytes())
+        except (EOFError, OSError):
+            self._died()
+        if failure is not None:
+            self.close()
+            raise Fatal(*failure)
+
+    def submit(self, items: list[Item]) -> Iterator[list[Done]]:
+        """Hand out a batch, and give what has been finished meanwhile, in the order of handing out."""
         if self._local is not None:
-            self._ready.append(self._local(items))
+            yield from self._local(items)
             return
-        if len(self._waiting) == _DEPTH * len(self._links):
-            self._ready.append(self._receive())
+        while len(self._waiting) >= _DEPTH * len(self._links):
+            yield from self._receive()
         worker = self._next % len(self._links)
         self._next += 1
         try:
@@ -60,25 +71,28 @@ class Pool:
         except OSError:
             self._died()
         self._waiting.append(worker)
+        while self._waiting and self._links[self._waiting[0]].poll():
+            yield from self._receive()
 
-    def results(self, *, drain: bool) -> Iterator[list[Done]]:
-        """Finished batches in the order they were handed out; with `drain`, all of them."""
-        while self._ready:
-            yield self._ready.popleft()
-        while self._waiting and (drain or self._links[self._waiting[0]].poll()):
-            yield self._receive()
+    def drain(self) -> Iterator[list[Done]]:
+        """Everything handed out and not yet given back."""
+        while self._waiting:
+            yield from self._receive()
 
-    def _receive(self) -> list[Done]:
-        worker = self._waiting.popleft()
-        try:
-            answer = marshal.loads(self._links[worker].recv_bytes())
-        except (EOFError, OSError):
-            self._died()
-        if isinstance(answer, tuple):
-            raise Fatal(*answer)
-        return [Done(*fields) for fields in answer]
+    def _receive(self) -> Iterator[list[Done]]:
+        link = self._links[self._waiting[0]]
+        last = False
+        while not last:
+            try:
+                last, answer = marshal.loads(link.recv_bytes())
+            except (EOFError, OSError):
+                self._died()
+            if last is None:
+                raise Fatal(*answer)
+            yield [Done(*fields) for fields in answer]
+        self._waiting.popleft()
 
-    def _died(self) -> None:
+    def _died(self) -> NoReturn:
         raise Fatal(SOFTWARE, "a worker process died (out of memory?); run again with fewer --jobs")
 
     def close(self) -> None:
@@ -95,7 +109,7 @@ def _work(link: Connection, inherited: list[Connection], build: Build) -> None:
     ignore()
     for other in inherited:
         other.close()
-    sys.stdin = open(os.devnull)  # noqa: PTH123, SIM115 - standard input belongs to the parent
+    sys.stdin = open(os.devnull)
     try:
         _serve(link, build)
     except (EOFError, OSError):
@@ -110,12 +124,28 @@ def _serve(link: Connection, build: Build) -> None:
     try:
         processor = build()
     except Fatal as fatal:
-        batches.get()
         link.send_bytes(marshal.dumps((fatal.code, fatal.message)))
         return
+    link.send_bytes(marshal.dumps(None))
     while (batch := batches.get()) is not None:
-        done = processor([Item(*fields) for fields in marshal.loads(batch)])
-        link.send_bytes(marshal.dumps([tuple(one) for one in done]))
+        try:
+            _answer(link, processor, [Item(*fields) for fields in marshal.loads(batch)])
+        except Fatal as fatal:
+            link.send_bytes(marshal.dumps((None, (fatal.code, fatal.message))))
+            return
+
+
+def _answer(link: Connection, processor: Processor, items: list[Item]) -> None:
+    held: list[Done] = []
+    for piece in processor(items):
+        if held:
+            _send(link, held, last=False)
+        held = piece
+    _send(link, held, last=True)
+
+
+def _send(link: Connection, done: list[Done], *, last: bool) -> None:
+    link.send_bytes(marshal.dumps((last, [tuple(one) for one in done])))
 
 
 def _take_in(link: Connection, batches: queue.Queue[bytes | None]) -> None:

@@ -21,8 +21,15 @@ _PLAIN_KINDS = "biufc"
 class LazyArray(Protocol):
     """A [rows, samples] array whose samples are read on demand."""
 
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[rows, samples]."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the samples."""
+        ...
 
     def read(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
         """Samples `start` to `stop` of every row, [rows, stop - start]."""
@@ -58,7 +65,8 @@ def is_array(value: Any) -> bool:
 
 def array_bytes(value: Any) -> int:
     """Size in bytes, without reading anything."""
-    return math.prod(value.shape) * int(np.dtype(value.dtype).itemsize)
+    size: int = math.prod(value.shape) * np.dtype(value.dtype).itemsize
+    return size
 
 
 def little_endian(array: NDArray[Any]) -> NDArray[Any]:
@@ -79,7 +87,7 @@ def encode_inline(value: Any) -> orjson.Fragment:
     array = little_endian(materialise(value))
     head = f'{{"dtype":"{array.dtype.str}","shape":{list(array.shape)},"b64":"'.replace(" ", "")
     # The fragment skips a second pass over megabytes that need no escaping.
-    payload = pybase64.b64encode(memoryview(array.reshape(-1).view(np.uint8)))
+    payload = pybase64.b64encode(array.reshape(-1).view(np.uint8).data)
     return orjson.Fragment(b"".join((head.encode(), payload, b'"}')))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from medpipe.formats.errors import FormatError
 
@@ -14,7 +14,7 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _BUFFER = 1 << 20
 
 
-def open_decompressed(raw: io.BufferedReader) -> io.BufferedReader:
+def open_decompressed(raw: io.BufferedReader[Any]) -> io.BufferedReader[Any]:
     """A buffered reader of the plain bytes behind `raw`, whatever it was compressed with."""
     magic = raw.peek(4)[:4]
     if magic.startswith(GZIP_MAGIC):
@@ -36,7 +36,8 @@ def decompression_errors() -> tuple[type[Exception], ...]:
     import zstandard
     from isal import isal_zlib
 
-    return (EOFError, zlib.error, isal_zlib.error, zstandard.ZstdError, OSError)
+    isal_error: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # declared as an instance
+    return (EOFError, zlib.error, isal_error, zstandard.ZstdError, OSError)
 
 
 def read_blocks(stream: BinaryIO) -> Iterator[bytes]:
@@ -56,11 +57,14 @@ def compress_file(source: Path, target: Path, suffix: str) -> None:
     if suffix == ".gz":
         import gzip
 
-        with source.open("rb") as plain, target.open("wb") as out:
-            # No name and no time in the header: equal content gives equal files.
-            with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=out, mtime=0) as packed:
-                for block in read_blocks(plain):
-                    packed.write(block)
+        # No name and no time in the header: equal content gives equal files.
+        with (
+            source.open("rb") as plain,
+            target.open("wb") as out,
+            gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=out, mtime=0) as packed,
+        ):
+            for block in read_blocks(plain):
+                packed.write(block)
         return
     if suffix == ".zst":
         import zstandard

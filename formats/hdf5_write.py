@@ -17,9 +17,9 @@ import h5py
 import numpy as np
 import orjson
 
-from medpipe.formats.arrays import is_array, little_endian, materialise
+from medpipe.formats.arrays import encode_inline, is_array, little_endian, materialise
 from medpipe.formats.hdf5 import FIELD_NAME, FORMAT_ATTRIBUTE, RESERVED
-from medpipe.formats.jsonl import Record, dump, encode_inline
+from medpipe.formats.jsonl import Record, dump
 
 _BLOCK = 256
 _CHUNK_BYTES = 1 << 18

@@ -77,7 +77,9 @@ def _lift_payloads(line: bytes) -> tuple[bytes, list[memoryview]]:
     at = line.find(_PAYLOAD)
     if at < 0:
         return line, []
-    view, pieces, payloads, done = memoryview(line), [], [], 0
+    view, done = memoryview(line), 0
+    pieces: list[bytes] = []
+    payloads: list[memoryview] = []
     while at >= 0:
         start = at + len(_PAYLOAD)
         stop = line.find(b'"', start)
@@ -111,7 +113,7 @@ def read_id(line: bytes) -> str | None:
         return None
 
 
-def read_lines(stream: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
+def read_lines(stream: io.BufferedReader[Any]) -> Iterator[tuple[int, bytes]]:
     """Line numbers from 1 and lines; blank lines and a leading byte-order mark are passed over.
 
     A line above 512 MiB comes as its first bytes only, so that it fails to parse in bounded memory.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +23,26 @@ class EcgSignal:
     """The samples of an open recording, read on demand."""
 
     ecg: Ecg
+    path: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
     def read(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
         """Samples `start` to `stop`, float32 [leads, stop - start]; FormatError when they are not there."""
         return self.ecg.read(start, self.shape[1] if stop is None else stop)
+
+
+@dataclass(slots=True)
+class CountSignal:
+    """The converter counts of an open recording, read on demand."""
+
+    read_digital: Callable[[int, int], NDArray[np.int32]]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def read(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Samples `start` to `stop`, int32 [leads, stop - start], the lowest value where a sample is absent."""
+        return self.read_digital(start, self.shape[1] if stop is None else stop)
 
 
 @dataclass(slots=True)
@@ -75,8 +90,8 @@ class ArraySignal:
         return self.array[:, start:stop]
 
 
-def ecg_record(ecg: Ecg, ident: str, source: dict[str, Any] | None) -> Record:
-    """The record of a recording; its signal stays in the file until it is read."""
+def ecg_record(ecg: Ecg, path: str, ident: str, source: dict[str, Any] | None) -> Record:
+    """The record of a recording in the file `path`; its signal stays there until it is read."""
     units = ecg.units[0] if len(set(ecg.units)) == 1 else ecg.units
     record: Record = {"id": ident}
     if source is not None:
@@ -86,7 +101,7 @@ def ecg_record(ecg: Ecg, ident: str, source: dict[str, Any] | None) -> Record:
         record["notes"] = ecg.said
     if ecg.adc_range is not None:
         record["adc_range"] = [[round(low, 6), round(high, 6)] for low, high in ecg.adc_range]
-    record["signal"] = EcgSignal(ecg, (len(ecg.leads), ecg.samples), np.dtype("<f4"))
+    record["signal"] = EcgSignal(ecg, path, (len(ecg.leads), ecg.samples), np.dtype("<f4"))
     return record
 
 
@@ -118,7 +133,7 @@ def physical_signal(record: Record) -> tuple[LazyArray, float, list[str]]:
         raise FormatError("bad-rate", "fs is not a sampling rate in Hz")
     if signal.shape[1] == 0 or signal.shape[0] == 0:
         raise FormatError("empty", "the signal holds no sample")
-    lazy = ArraySignal(signal) if isinstance(signal, np.ndarray) else signal
+    lazy: LazyArray = ArraySignal(signal) if isinstance(signal, np.ndarray) else signal
     return _scaled(record, lazy), float(fs), [str(name) for name in leads]
 
 

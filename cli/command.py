@@ -1,0 +1,96 @@
+"""From a function with typed options to an executable: help, version, exit codes, closed pipes."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from medpipe.cli.exits import CLOSED_PIPE, Fatal
+from medpipe.cli.options import RunOptions
+
+# What a numerical library would start on its own: one thread a job keeps results and neighbours undisturbed.
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+Body = Callable[..., int]
+
+
+def plain_command(name: str, body: Body) -> typer.Typer:
+    """A command of the options that `body` names; its docstring is the help, its result the exit code."""
+    return _app(name, body, _own_parameters(body), lambda values: body(**values))
+
+
+def record_command(name: str, body: Body) -> typer.Typer:
+    """A record-to-record command: `body(run, **own options)`, `run` holding the shared options."""
+    shared = RunOptions.parameters()
+    names = [one.name for one in shared]
+
+    def call(values: dict[str, Any]) -> int:
+        run = RunOptions(**{one: values.pop(one) for one in names})
+        run.check()
+        return body(run, **values)
+
+    own = [one for one in _own_parameters(body) if one.name != "run"]
+    return _app(name, body, [shared[0], *own, *shared[1:]], call)
+
+
+def _own_parameters(body: Body) -> list[inspect.Parameter]:
+    found = inspect.signature(body, eval_str=True).parameters.values()
+    return [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in found]
+
+
+def _app(
+    name: str, body: Body, parameters: list[inspect.Parameter], call: Callable[[dict[str, Any]], int]
+) -> typer.Typer:
+    def show_version(wanted: bool) -> None:
+        if wanted:
+            from medpipe.core import __version__
+
+            typer.echo(f"{name} (medpipe) {__version__}")
+            raise typer.Exit
+
+    option = typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
+    version = inspect.Parameter(
+        "version", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option]
+    )
+
+    def command(**values: Any) -> None:
+        values.pop("version")
+        code = _guarded(name, lambda: call(values))
+        if code:
+            raise typer.Exit(code)
+
+    signed: Any = command
+    signed.__signature__ = inspect.Signature([*parameters, version])
+    signed.__annotations__ = {one.name: one.annotation for one in [*parameters, version]}
+    command.__doc__ = body.__doc__
+    app = typer.Typer(
+        name=name,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.command()(command)
+    return app
+
+
+def _guarded(name: str, call: Callable[[], int]) -> int:
+    for variable in _THREADS:
+        os.environ[variable] = "1"
+    try:
+        code = call()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter would try to flush again at exit and complain.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        return CLOSED_PIPE
+    except Fatal as fatal:
+        print(f"{name}: {fatal.message}", file=sys.stderr)
+        return fatal.code
+    return code

@@ -1,0 +1,107 @@
+"""The shards of one run put back in order: byte for byte what one process writes."""
+
+from __future__ import annotations
+
+import heapq
+import io
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from medpipe.cli.exits import BAD_STREAM, GOOD, NO_STREAM, Fatal
+from medpipe.cli.options import RunOptions
+from medpipe.cli.output import FileOutput
+from medpipe.cli.process import Done, Encode
+from medpipe.cli.target import choose
+from medpipe.formats.compress import decompression_errors, open_decompressed
+from medpipe.formats.errors import FormatError
+from medpipe.formats.hdf5 import FORMAT_ATTRIBUTE, count_records, open_file, read_record
+from medpipe.formats.jsonl import Record, decode, read_lines
+
+_POSITION = re.compile(rb',"position":(\d+)\}\s*$')
+_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+_Piece = tuple[int, bytes | Record]
+
+
+def interleave(command: str, run: RunOptions) -> int:
+    """Merge the shards named in `run` by the positions that their records carry."""
+    shards = run.inputs or []
+    if not shards or "-" in shards or run.files_from or run.resume or run.shard:
+        raise typer.BadParameter("--interleave takes the shards' files, and neither --shard nor --resume")
+    target = choose(run.output, None)
+    digest = "interleave"
+    output = target.open(command, digest, digest, resume=False)
+    if isinstance(output, FileOutput):
+        output.provenance |= _provenance(shards[0])
+    for done in _merged(shards, target.encode, lines=not target.arrays):
+        output.write([done])
+    output.finish()
+    return GOOD
+
+
+def _merged(shards: list[str], encode: Encode, *, lines: bool) -> Iterator[Done]:
+    last = (-1, -1)
+    tagged = [_tagged(number, _pieces(path)) for number, path in enumerate(shards)]
+    for position, shard, piece in heapq.merge(*tagged, key=lambda one: one[:2]):
+        if position == last[0] and shard != last[1]:
+            raise Fatal(BAD_STREAM, f"{shards[shard]} and {shards[last[1]]} both hold input {position}")
+        last = position, shard
+        if lines and isinstance(piece, bytes):
+            yield Done([(piece, [])])
+            continue
+        record = decode(piece, Path(shards[shard]).parent) if isinstance(piece, bytes) else piece
+        yield Done([encode(record)])
+
+
+def _tagged(number: int, pieces: Iterable[_Piece]) -> Iterator[tuple[int, int, bytes | Record]]:
+    for position, piece in pieces:
+        yield position, number, piece
+
+
+def _pieces(path: str) -> Iterator[_Piece]:
+    """Position and line, or position and record of an HDF5 row, of each record of a shard; Fatal 65 and 66."""
+    try:
+        raw = io.BufferedReader(io.FileIO(path), 1 << 20)
+    except OSError as error:
+        raise Fatal(NO_STREAM, f"{path}: {error.strerror}") from None
+    before = -1
+    try:
+        pieces = _rows(path) if raw.peek(8).startswith(_HDF5_MAGIC) else _lines(open_decompressed(raw), path)
+        for position, piece in pieces:
+            if position < before:
+                raise Fatal(BAD_STREAM, f"{path}: its records are not in the order of their inputs")
+            before = position
+            yield position, piece
+    except FormatError as error:
+        raise Fatal(BAD_STREAM, f"{path}: {error}") from None
+    except decompression_errors():
+        raise Fatal(BAD_STREAM, f"{path}: damaged or cut short") from None
+
+
+def _lines(stream: io.BufferedReader[Any], path: str) -> Iterator[_Piece]:
+    for number, line in read_lines(stream):
+        found = _POSITION.search(line, max(0, len(line) - 40))
+        if found is None:
+            raise Fatal(BAD_STREAM, f"{path}: line {number} has no position; was it written with --shard?")
+        yield int(found[1]), line[: found.start()] + b"}\n"
+
+
+def _rows(path: str) -> Iterator[_Piece]:
+    for row in range(count_records(path)):
+        record = read_record(path, row)
+        position = record.pop("position", None)
+        if type(position) is not int:
+            raise Fatal(BAD_STREAM, f"{path}: row {row} has no position; was it written with --shard?")
+        yield position, record
+
+
+def _provenance(path: str) -> dict[str, str]:
+    """What the first shard says of its making, where it is HDF5."""
+    with suppress(FormatError):
+        attributes = open_file(path).attrs
+        return {name: str(value) for name, value in attributes.items() if name != FORMAT_ATTRIBUTE}
+    return {}

@@ -1,0 +1,131 @@
+"""med-cat: recordings and record streams in; records, HDF5 or WFDB out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from medpipe.cli.command import record_command
+from medpipe.cli.options import RunOptions
+
+if TYPE_CHECKING:
+    from medpipe.cli.process import Transform
+    from medpipe.formats.jsonl import Record
+
+NAME = "med-cat"
+
+
+def med_cat(
+    run: RunOptions,
+    leads: Annotated[
+        list[str] | None,
+        typer.Option("--leads", metavar="NAMES", help="Keep these leads, in this order: I,II,V1."),
+    ] = None,
+    begin: Annotated[float | None, typer.Option("--from", metavar="SECONDS", min=0, help="Begin here.")] = None,
+    end: Annotated[float | None, typer.Option("--to", metavar="SECONDS", min=0, help="End here.")] = None,
+    segment: Annotated[
+        float | None,
+        typer.Option("--segment", metavar="SECONDS", min=0.001, help="Cut into records of this length."),
+    ] = None,
+    step: Annotated[
+        float | None,
+        typer.Option("--step", metavar="SECONDS", min=0.001, help="From one segment's start to the next."),
+    ] = None,
+    resample: Annotated[
+        float | None, typer.Option("--resample", metavar="HZ", min=0.1, help="Bring signals to this rate.")
+    ] = None,
+    digital: Annotated[
+        bool,
+        typer.Option("--digital", help="Converter counts with gain and baseline in place of physical values."),
+    ] = False,
+    beats: Annotated[bool, typer.Option("--beats", help="Add the annotated beats of WFDB records.")] = False,
+    annotations: Annotated[
+        str,
+        typer.Option("--annotations", metavar="SUFFIX", help="Suffix of the annotation file for --beats."),
+    ] = "atr",
+    fields: Annotated[
+        list[str] | None,
+        typer.Option("--fields", metavar="NAMES", help="Add these entries of the file's header."),
+    ] = None,
+    refs: Annotated[
+        str | None,
+        typer.Option("--refs", metavar="FILE.h5", help="Put arrays into FILE.h5, references into the lines."),
+    ] = None,
+    head: Annotated[int | None, typer.Option("--head", metavar="N", min=1, help="Stop after N records.")] = None,
+    interleave: Annotated[
+        bool, typer.Option("--interleave", help="Put the shards of one run back in order, byte for byte.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read everything, write nothing, count errors by type.")
+    ] = False,
+) -> int:
+    """Read recordings and record streams; select, cut, resample; write records, HDF5 or WFDB.
+
+    Inputs are WFDB, EDF, CSV and DICOM waveform files, folders of them, and JSON Lines or HDF5 record
+    streams. -o FILE.jsonl, .jsonl.gz, .jsonl.zst or .h5 writes records, -o FOLDER/ writes WFDB.
+    """
+    if interleave:
+        from medpipe.cli.interleave import interleave as merge
+
+        return merge(NAME, run)
+    if digital and resample is not None:
+        raise typer.BadParameter("--digital keeps the converter's counts, --resample makes new values")
+    if step is not None and segment is None:
+        raise typer.BadParameter("--step goes with --segment")
+    steps: dict[str, Any] = {
+        "leads": split_names(leads),
+        "from": begin,
+        "to": end,
+        "segment": segment,
+        "step": step,
+        "resample": resample,
+        "digital": digital,
+        "beats": annotations if beats else None,
+        "fields": split_names(fields),
+    }
+    from medpipe.cli.runner import Job, run_job
+
+    return run_job(Job(NAME, run, lambda: _prepare(steps), steps, refs=refs, head=head, check=check, folders=True))
+
+
+def split_names(given: list[str] | None) -> list[str]:
+    """Names from options that may be repeated and may hold several, with commas between."""
+    return [name.strip() for text in given or [] for name in text.split(",") if name.strip()]
+
+
+def _prepare(steps: dict[str, Any]) -> tuple[Transform, str]:
+    from medpipe.cli.process import one_by_one
+
+    return one_by_one(lambda record: transform(record, steps)), ""
+
+
+def transform(record: Record, steps: dict[str, Any]) -> Iterator[Record]:
+    """What becomes of one record; its signal is not read yet."""
+    if not any(steps.values()):
+        yield record
+        return
+    from medpipe.cli import ecg_select
+
+    if steps["fields"]:
+        record = ecg_select.with_fields(record, steps["fields"])
+    if steps["beats"]:
+        record = ecg_select.with_beats(record, steps["beats"])
+    if steps["digital"]:
+        record = ecg_select.as_counts(record)
+    if steps["leads"]:
+        record = ecg_select.select_leads(record, steps["leads"])
+    if steps["from"] is not None or steps["to"] is not None:
+        record = ecg_select.cut(record, steps["from"], steps["to"])
+    parts = ecg_select.segments(record, steps["segment"], steps["step"]) if steps["segment"] else iter([record])
+    for part in parts:
+        yield ecg_select.resampled(part, steps["resample"]) if steps["resample"] else part
+
+
+app = record_command(NAME, med_cat)
+
+
+def run() -> None:
+    """The executable."""
+    app(prog_name=NAME)

@@ -1,0 +1,141 @@
+"""The options that record-to-record commands share, each written once."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+
+class OnError(StrEnum):
+    """What becomes of a record that failed."""
+
+    record = "record"
+    skip = "skip"
+    fail = "fail"
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """`I/N`, or `slurm` for the array variables; BadParameter when it is neither."""
+    if text == "slurm":
+        return _slurm_shard()
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if found is None or not int(found[1]) < int(found[2]):
+        raise typer.BadParameter(f"{text!r} is not I/N with I from 0 to N-1, nor the word slurm")
+    return int(found[1]), int(found[2])
+
+
+def _slurm_shard() -> tuple[int, int]:
+    names = ("TASK_ID", "TASK_MIN", "TASK_COUNT", "TASK_STEP")
+    values = [os.environ.get(f"SLURM_ARRAY_{name}", "1" if name == "TASK_STEP" else "") for name in names]
+    if not all(value.isdigit() for value in values):
+        raise typer.BadParameter("slurm needs the variables SLURM_ARRAY_TASK_ID, _MIN and _COUNT of an array job")
+    task, low, count, step = map(int, values)
+    if step < 1 or (task - low) % step or not 0 <= (task - low) // step < count:
+        raise typer.BadParameter("the SLURM array is not a plain range; give --shard I/N")
+    return (task - low) // step, count
+
+
+def parse_id(text: str) -> str:
+    """A scheme of naming records; BadParameter when there is none of that name."""
+    if text in ("path", "stem", "hash") or (text.startswith("key:") and len(text) > 4):
+        return text
+    raise typer.BadParameter(f"{text!r} is not path, stem, hash or key:NAME")
+
+
+def default_jobs() -> int:
+    """One, or what SLURM gives the task."""
+    given = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    return int(given) if given.isdigit() and int(given) > 0 else 1
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(slots=True)
+class RunOptions:
+    """The shared options as the user gave them."""
+
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[INPUT]...",
+            help="Files of any format understood, folders, record streams, or - for standard input.",
+            show_default=False,
+        ),
+    ] = None
+    files_from: Annotated[
+        str | None,
+        typer.Option("--files-from", metavar="FILE", help="Read the inputs' paths from FILE, one a line."),
+    ] = None
+    null: Annotated[bool, typer.Option("-0", "--null", help="Paths in --files-from end with NUL.")] = False
+    output: Annotated[
+        str,
+        typer.Option("-o", "--output", metavar="FILE", help="Where to write: .jsonl, .gz, .zst, .h5, or -."),
+    ] = "-"
+    jobs: Annotated[
+        int | None,
+        typer.Option("-j", "--jobs", min=0, help="Worker processes; 0 for one a core. Default 1, or SLURM's."),
+    ] = None
+    batch_size: Annotated[
+        int | None,
+        typer.Option("--batch-size", min=1, help="Windows a model sees at once. Default 1, 32 on CUDA."),
+    ] = None
+    device: Annotated[str, typer.Option("--device", help="Where models run: cpu, cuda, cuda:1 or auto.")] = "cpu"
+    shard: Annotated[
+        str | None,
+        typer.Option("--shard", metavar="I/N", help="Only every N-th input from the I-th on, or slurm."),
+    ] = None
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the part that a stopped run left.")] = False
+    on_error: Annotated[
+        OnError,
+        typer.Option("--on-error", help="A failed record becomes an error record, is left out, or ends it."),
+    ] = OnError.record
+    id_scheme: Annotated[
+        str, typer.Option("--id", metavar="SCHEME", help="Name records by path, stem, hash or key:NAME.")
+    ] = "path"
+    source: Annotated[bool, typer.Option("--source/--no-source", help="Keep file names in records.")] = True
+    fs: Annotated[float | None, typer.Option("--fs", metavar="HZ", min=0.001, help="Sampling rate of CSV files.")] = (
+        None
+    )
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages but fatal ones.")] = False
+    verbose: Annotated[
+        int, typer.Option("-v", "--verbose", count=True, help="Show every failure; -vv tracebacks too.")
+    ] = 0
+
+    @classmethod
+    def parameters(cls) -> list[inspect.Parameter]:
+        """One keyword parameter for each option, as typer reads them."""
+        hints = inspect.get_annotations(cls, eval_str=True)
+        kind = inspect.Parameter.KEYWORD_ONLY
+        return [
+            inspect.Parameter(one.name, kind, default=one.default, annotation=hints[one.name]) for one in fields(cls)
+        ]
+
+    def check(self) -> None:
+        """Usage errors that involve more than one option."""
+        parse_id(self.id_scheme)
+        if self.resume and self.output == "-":
+            raise typer.BadParameter("--resume needs -o FILE: standard output keeps no state")
+        if self.files_from is not None and self.inputs:
+            raise typer.BadParameter("give either INPUT arguments or --files-from")
+        if self.null and self.files_from is None:
+            raise typer.BadParameter("-0 goes with --files-from")
+
+    @property
+    def worker_count(self) -> int:
+        """Processes to start."""
+        if self.jobs is None:
+            return default_jobs()
+        return self.jobs or available_cores()
+
+    def results(self) -> dict[str, Any]:
+        """The shared options that change what comes out."""
+        return {"id": self.id_scheme, "source": self.source, "fs": self.fs, "on_error": str(self.on_error)}

@@ -1,0 +1,70 @@
+"""What a run says on stderr: progress on a terminal, failures one a line, a summary."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from medpipe.cli.options import RunOptions
+from medpipe.cli.output import State, tally_text
+
+if TYPE_CHECKING:
+    from medpipe.cli.process import Done
+
+_SHOWN = 20
+
+
+class Report:
+    """Messages and progress of one run."""
+
+    def __init__(self, command: str, run: RunOptions, total: int | None) -> None:
+        self._command = command
+        self._run = run
+        self._failures = 0
+        self._bar = self._progress(total)
+
+    def _progress(self, total: int | None) -> Any:
+        if self._run.quiet or not sys.stderr.isatty():
+            return None
+        from tqdm import tqdm
+
+        # Its watching thread must not exist: later code may fork.
+        tqdm.monitor_interval = 0
+        return tqdm(total=total, unit=" records", desc=self._command, dynamic_ncols=True, file=sys.stderr)
+
+    def note(self, batch: list[Done]) -> None:
+        """Finished inputs."""
+        for done in batch:
+            if done.failure:
+                self._failures += 1
+                self._fail(done)
+        if self._bar is not None:
+            self._bar.update(sum(not done.more for done in batch))
+
+    def _fail(self, done: Done) -> None:
+        if self._run.quiet or (self._failures > _SHOWN and not self._run.verbose):
+            return
+        self._say(done.message)
+        if self._failures == _SHOWN and not self._run.verbose:
+            self._say("further failures are only counted; -v shows them all")
+
+    def _say(self, message: str) -> None:
+        if self._bar is not None:
+            self._bar.clear()
+        print(f"{self._command}: {message}", file=sys.stderr)
+
+    def end(self, state: State, *, complete: bool) -> None:
+        """The summary: always when something failed or is left, else only when asked for."""
+        if self._bar is not None:
+            self._bar.close()
+        failed = sum(state.failed.values())
+        if self._run.quiet or (complete and not failed and not state.passed and not self._run.verbose):
+            return
+        parts = [f"{state.records} records written"]
+        if failed:
+            parts.append(f"{failed} inputs failed ({tally_text(state.failed)})")
+        if state.passed:
+            parts.append(f"{state.passed} error records from upstream passed through")
+        if not complete:
+            parts.append("stopped with work left" + ("" if self._run.output == "-" else "; --resume goes on"))
+        self._say(", ".join(parts))

@@ -1,0 +1,186 @@
+"""The run of a record-to-record command: inputs through workers to an output, whatever happens on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from medpipe.cli.exits import GOOD, SOME_FAILED, Fatal, Interrupted
+from medpipe.cli.inputs import InputOptions, Item, enumerate_items
+from medpipe.cli.options import RunOptions, parse_shard
+from medpipe.cli.output import Output
+from medpipe.cli.process import Done, Encode, Processor, Transform
+from medpipe.cli.report import Report
+from medpipe.cli.signals import StopRequest
+from medpipe.cli.target import choose
+from medpipe.cli.workers import Pool
+from medpipe.core import __version__
+from medpipe.formats.registry import ReadOptions
+
+# Items handed to a worker at once: one at first, for an answer at once, then more, to spare the pipes.
+_CHUNKS = (1, 1, 2, 4, 8, 16)
+# An input that was waited for so long goes on its way alone.
+_PATIENCE_SECONDS = 0.05
+
+
+@dataclass(slots=True)
+class Job:
+    """What a command hands to the runner.
+
+    `prepare` gives the transform and a word on the model for `via`, empty for none; it runs once in each
+    worker, models are loaded there. `results` are the command's own options that change what comes out.
+    """
+
+    command: str
+    run: RunOptions
+    prepare: Callable[[], tuple[Transform, str]]
+    results: dict[str, Any] = field(default_factory=dict)
+    refs: str | None = None
+    head: int | None = None
+    check: bool = False
+    folders: bool = False
+
+    def digest(self) -> str:
+        """Stands for everything that changes results, but for which inputs there are."""
+        facts = [self.command, self.run.results(), self.results]
+        return hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:8]
+
+    def processor(self, encode: Encode) -> Processor:
+        """What a worker runs."""
+        transform, model = self.prepare()
+        words = [
+            self.command,
+            __version__,
+            *([f"model={model}"] if model else []),
+            f"options={self.digest()}",
+        ]
+        return Processor(
+            command=self.command,
+            transform=transform,
+            via=" ".join(words),
+            encode=encode,
+            read=ReadOptions(self.run.fs),
+            keep_source=self.run.source,
+            on_error=str(self.run.on_error),
+            sharded=self.run.shard is not None,
+            debug=self.run.verbose > 1,
+        )
+
+    def resume_digest(self) -> str:
+        """Stands for this very run: a state with another digest cannot be gone on from."""
+        run = self.run
+        facts = [self.digest(), run.inputs, run.files_from, run.shard, run.batch_size, self.refs, self.head]
+        return hashlib.sha256(orjson.dumps(facts)).hexdigest()[:16]
+
+
+def run_job(job: Job) -> int:
+    """Run to the end, or to a signal; the exit code. Raises Fatal and BrokenPipeError."""
+    options = input_options(job.run)
+    target = choose(job.run.output, job.refs, check=job.check, folders=job.folders)
+    if job.run.resume and target.complete():
+        print(f"{job.command}: {job.run.output} is complete already", file=sys.stderr)
+        return GOOD
+    stop = StopRequest()
+    stop.install()
+    pool = Pool(lambda: job.processor(target.encode), job.run.worker_count)
+    try:
+        output = target.open(job.command, job.digest(), job.resume_digest(), resume=job.run.resume)
+        return _run(job, options, stop, pool, output)
+    finally:
+        pool.close()
+        options.close()
+
+
+def _run(job: Job, options: InputOptions, stop: StopRequest, pool: Pool, output: Output) -> int:
+    files = options.files_from is None and "-" not in options.inputs and len(options.inputs) > 1
+    report = Report(job.command, job.run, len(options.inputs) if files else None)
+    end = _Loop(job, pool, output, report).over(_chunks(enumerate_items(options), output.state.done, stop))
+    if end is None and stop.asked:
+        end = "stopped"
+    if end in ("stopped", "failed"):
+        output.suspend()
+        report.end(output.state, complete=False)
+        return stop.exit_code if end == "stopped" else SOME_FAILED
+    output.finish()
+    report.end(output.state, complete=True)
+    return SOME_FAILED if output.state.failed else GOOD
+
+
+def input_options(run: RunOptions) -> InputOptions:
+    """The inputs as the shared options name them; Fatal 2 when there is none and nothing is piped in."""
+    inputs = run.inputs or []
+    if not inputs and run.files_from is None:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise Fatal(2, "no input: give files, or pipe a stream in (--help shows how)")
+        inputs = ["-"]
+    shard = parse_shard(run.shard) if run.shard is not None else None
+    return InputOptions(inputs, run.files_from, run.null, run.id_scheme, shard)
+
+
+def _chunks(items: Iterator[Item], done: int, stop: StopRequest) -> Iterator[list[Item]]:
+    """Items in chunks, those already done passed over; ends early when a signal comes."""
+    chunk: list[Item] = []
+    sizes = iter(_CHUNKS)
+    size = next(sizes)
+    try:
+        while True:
+            with stop.waiting():
+                asked = time.monotonic()
+                item = next(items, None)
+            if item is None:
+                break
+            if done:
+                done -= 1
+                continue
+            chunk.append(item)
+            if len(chunk) >= size or time.monotonic() - asked > _PATIENCE_SECONDS:
+                yield chunk
+                chunk, size = [], next(sizes, size)
+    except Interrupted:
+        return
+    if chunk:
+        yield chunk
+
+
+@dataclass(slots=True)
+class _Loop:
+    job: Job
+    pool: Pool
+    output: Output
+    report: Report
+
+    def over(self, chunks: Iterator[list[Item]]) -> str | None:
+        """Through every chunk: None, or `failed` or `head` when the run ends before its inputs do."""
+        for chunk in chunks:
+            if end := self._take(self.pool.submit(chunk)):
+                return end
+        return self._take(self.pool.drain())
+
+    def _take(self, batches: Iterator[list[Done]]) -> str | None:
+        for batch in batches:
+            kept, end = self._kept(batch)
+            self.output.write(kept)
+            self.report.note(batch[: len(kept) + (end == "failed")])
+            if end:
+                return end
+        return None
+
+    def _kept(self, batch: list[Done]) -> tuple[list[Done], str | None]:
+        """What of a batch goes out: all of it, or what stands before a failure or within --head."""
+        head, written = self.job.head, self.output.written
+        kept: list[Done] = []
+        for done in batch:
+            if done.failure and self.job.run.on_error == "fail":
+                return kept, "failed"
+            if head is not None and written + len(done.lines) >= head:
+                kept.append(done._replace(lines=done.lines[: head - written], more=False))
+                return kept, "head"
+            kept.append(done)
+            written += len(done.lines)
+        return kept, None
