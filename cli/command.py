@@ -16,12 +16,38 @@ from medpipe.cli.options import RunOptions
 # What a numerical library would start on its own: one thread a job keeps results and neighbours undisturbed.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
+_PLAIN: dict[str, Any] = {
+    "add_completion": False,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+
 Body = Callable[..., int]
 
 
 def plain_command(name: str, body: Body) -> typer.Typer:
     """A command of the options that `body` names; its docstring is the help, its result the exit code."""
     return _app(name, body, _own_parameters(body), lambda values: body(**values))
+
+
+def command_group(name: str, summary: str, bodies: dict[str, Body], alone: Body | None = None) -> typer.Typer:
+    """A command of subcommands, `NAME SUBCOMMAND [OPTIONS]`; `alone` is what NAME by itself does, else help."""
+    group = typer.Typer(
+        name=name, help=summary, no_args_is_help=alone is None, invoke_without_command=alone is not None, **_PLAIN
+    )
+
+    def begin(context: typer.Context, **values: Any) -> None:
+        """A callback keeps the subcommand's name necessary, however many there are."""
+        if alone is not None and context.invoked_subcommand is None:
+            raise typer.Exit(_guarded(name, alone))
+
+    asking = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    _sign(begin, [asking, _version(name)])
+    group.callback(help=summary)(begin)
+    for sub, body in bodies.items():
+        _register(group, f"{name} {sub}", sub, body, _own_parameters(body), lambda values, body=body: body(**values))
+    return group
 
 
 def record_command(name: str, body: Body) -> typer.Typer:
@@ -46,37 +72,51 @@ def _own_parameters(body: Body) -> list[inspect.Parameter]:
 def _app(
     name: str, body: Body, parameters: list[inspect.Parameter], call: Callable[[dict[str, Any]], int]
 ) -> typer.Typer:
-    def show_version(wanted: bool) -> None:
+    app = typer.Typer(name=name, **_PLAIN)
+
+    def without_version(values: dict[str, Any]) -> int:
+        values.pop("version")
+        return call(values)
+
+    _register(app, name, None, body, [*parameters, _version(name)], without_version)
+    return app
+
+
+def _version(name: str) -> inspect.Parameter:
+    def show(wanted: bool) -> None:
         if wanted:
             from medpipe.core import __version__
 
             typer.echo(f"{name} (medpipe) {__version__}")
             raise typer.Exit
 
-    option = typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
-    version = inspect.Parameter(
-        "version", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option]
-    )
+    option = typer.Option("--version", callback=show, is_eager=True, help="Show the version and exit.")
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter("version", kind, default=False, annotation=Annotated[bool, option])
 
+
+def _register(
+    app: typer.Typer,
+    name: str,
+    sub: str | None,
+    body: Body,
+    parameters: list[inspect.Parameter],
+    call: Callable[[dict[str, Any]], int],
+) -> None:
     def command(**values: Any) -> None:
-        values.pop("version")
         code = _guarded(name, lambda: call(values))
         if code:
             raise typer.Exit(code)
 
-    signed: Any = command
-    signed.__signature__ = inspect.Signature([*parameters, version])
-    signed.__annotations__ = {one.name: one.annotation for one in [*parameters, version]}
+    _sign(command, parameters)
     command.__doc__ = body.__doc__
-    app = typer.Typer(
-        name=name,
-        add_completion=False,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.command()(command)
-    return app
+    app.command(sub)(command)
+
+
+def _sign(function: Any, parameters: list[inspect.Parameter]) -> None:
+    """typer reads a function's signature: give it one put together from the body's and the shared options."""
+    function.__signature__ = inspect.Signature(parameters)
+    function.__annotations__ = {one.name: one.annotation for one in parameters}
 
 
 def _guarded(name: str, call: Callable[[], int]) -> int:

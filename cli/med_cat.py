@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from medpipe.cli.command import record_command
-from medpipe.cli.options import RunOptions
+from medpipe.cli.options import RunOptions, split_names
 
 if TYPE_CHECKING:
     from medpipe.cli.process import Transform
@@ -88,11 +88,6 @@ def med_cat(
     from medpipe.cli.runner import Job, run_job
 
     return run_job(Job(NAME, run, lambda: _prepare(steps), steps, refs=refs, head=head, check=check, folders=True))
-
-
-def split_names(given: list[str] | None) -> list[str]:
-    """Names from options that may be repeated and may hold several, with commas between."""
-    return [name.strip() for text in given or [] for name in text.split(",") if name.strip()]
 
 
 def _prepare(steps: dict[str, Any]) -> tuple[Transform, str]:

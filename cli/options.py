@@ -48,6 +48,11 @@ def parse_id(text: str) -> str:
     raise typer.BadParameter(f"{text!r} is not path, stem, hash or key:NAME")
 
 
+def split_names(given: list[str] | None) -> list[str]:
+    """Names from options that may be repeated and may hold several, with commas between."""
+    return [name.strip() for text in given or [] for name in text.split(",") if name.strip()]
+
+
 def default_jobs() -> int:
     """One, or what SLURM gives the task."""
     given = os.environ.get("SLURM_CPUS_PER_TASK", "")
@@ -66,7 +71,7 @@ class RunOptions:
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[INPUT]...",
+            metavar="INPUT",
             help="Files of any format understood, folders, record streams, or - for standard input.",
             show_default=False,
         ),
@@ -82,13 +87,17 @@ class RunOptions:
     ] = "-"
     jobs: Annotated[
         int | None,
-        typer.Option("-j", "--jobs", min=0, help="Worker processes; 0 for one a core. Default 1, or SLURM's."),
+        typer.Option(
+            "-j", "--jobs", metavar="N", min=0, help="Worker processes; 0 for one a core. Default 1, or SLURM's."
+        ),
     ] = None
     batch_size: Annotated[
         int | None,
-        typer.Option("--batch-size", min=1, help="Windows a model sees at once. Default 1, 32 on CUDA."),
+        typer.Option("--batch-size", metavar="N", min=1, help="Windows a model sees at once. Default 1, 32 on CUDA."),
     ] = None
-    device: Annotated[str, typer.Option("--device", help="Where models run: cpu, cuda, cuda:1 or auto.")] = "cpu"
+    device: Annotated[
+        str, typer.Option("--device", metavar="NAME", help="Where models run: cpu, cuda, cuda:1 or auto.")
+    ] = "cpu"
     shard: Annotated[
         str | None,
         typer.Option("--shard", metavar="I/N", help="Only every N-th input from the I-th on, or slurm."),
@@ -107,7 +116,8 @@ class RunOptions:
     )
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages but fatal ones.")] = False
     verbose: Annotated[
-        int, typer.Option("-v", "--verbose", count=True, help="Show every failure; -vv tracebacks too.")
+        int,
+        typer.Option("-v", "--verbose", count=True, help="Show every failure; -vv tracebacks too.", show_default=False),
     ] = 0
 
     @classmethod

@@ -16,8 +16,16 @@ from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record, encode
 from medpipe.formats.registry import ReadOptions
 
+
+class Failed(NamedTuple):
+    """A record that came to nothing, and why; without a record it is the one that was read."""
+
+    record: Record | None
+    error: Exception
+
+
 # A transform takes records and gives, for each, what came of it: records, or why it failed.
-Outcome = Iterable[Record] | Exception
+Outcome = Iterable[Record | Failed] | Exception
 Transform = Callable[[Sequence[Record]], Iterable[Outcome]]
 Line = tuple[bytes, list[bytes]]
 Encode = Callable[[Record], Line]
@@ -77,10 +85,8 @@ class Processor:
     def _load(self, item: Item) -> list[Record] | Exception:
         try:
             return load(item, self.read, keep_source=self.keep_source)
-        except EXPECTED as error:
-            return error
         except Exception as error:
-            return self._unexpected(error)
+            return self._expected(error)
 
     def _transform(self, records: list[Record]) -> list[Outcome]:
         if not records:
@@ -88,8 +94,8 @@ class Processor:
         try:
             return list(self.transform(records))
         except Exception as error:
-            if len(records) == 1:
-                return [error if isinstance(error, EXPECTED) else self._unexpected(error)]
+            if len(records) == 1 or isinstance(error, Fatal):
+                return [self._expected(error)]
         # One of them broke the batch: find out which by taking them singly.
         return [outcome for record in records for outcome in self._transform([record])]
 
@@ -104,16 +110,14 @@ class Processor:
         for record, outcome in parts:
             upstream = record is not None and "error" in record
             passed += upstream
-            for encoded in self._encode(item, outcome, upstream):
-                bad = isinstance(encoded, Exception)
-                if isinstance(encoded, Exception):
-                    failed = error_record(item, record, self.command, encoded, keep_source=self.keep_source)
-                    failure, message = (
-                        failed["error"]["type"],
-                        f"{failed['id']}: {failed['error']['message']}",
-                    )
+            for line in self._lines(item, outcome, upstream):
+                if isinstance(line, Failed):
+                    failed = self._error(item, line.record or record, line.error)
+                    failure, message = failed["error"]["type"], f"{failed['id']}: {failed['error']['message']}"
                     encoded = self.encode(self._numbered(failed, item))
-                if self.on_error == "skip" and (bad or upstream):
+                else:
+                    encoded = line
+                if self.on_error == "skip" and (upstream or isinstance(line, Failed)):
                     continue
                 lines.append(encoded)
                 size += len(encoded[0]) + sum(map(len, encoded[1]))
@@ -122,21 +126,37 @@ class Processor:
                     lines, size = [], 0
         yield Done(lines, failure, message, passed)
 
-    def _encode(self, item: Item, outcome: Outcome, upstream: bool) -> Iterator[Line | Exception]:
+    def _error(self, item: Item, record: Record | None, error: Exception) -> Record:
+        return error_record(item, record, self.command, error, keep_source=self.keep_source)
+
+    def _lines(self, item: Item, outcome: Outcome, upstream: bool) -> Iterator[Line | Failed]:
+        """Encoded records and failures; what goes wrong with one record leaves those after it alone."""
         if isinstance(outcome, Exception):
-            yield outcome
+            yield Failed(None, outcome)
             return
+        records = iter(outcome)
+        while True:
+            try:
+                record = next(records, None)
+            except Exception as error:
+                yield Failed(None, self._expected(error))
+                return
+            if record is None:
+                return
+            yield record if isinstance(record, Failed) else self._line(item, record, upstream)
+
+    def _line(self, item: Item, record: Record, upstream: bool) -> Line | Failed:
+        made = record if upstream else {**record, "via": [*record.get("via", []), self.via]}
         try:
-            for record in outcome:
-                if not upstream:
-                    record["via"] = [*record.pop("via", []), self.via]
-                yield self.encode(self._numbered(record, item))
-        except Fatal:
-            raise
-        except EXPECTED as error:
-            yield error
+            return self.encode(self._numbered(made, item))
         except Exception as error:
-            yield self._unexpected(error)
+            return Failed(record, self._expected(error))
+
+    def _expected(self, error: Exception) -> Exception:
+        """The error as it goes into a record; what ends the whole run is raised again."""
+        if isinstance(error, Fatal):
+            raise error
+        return error if isinstance(error, EXPECTED) else self._unexpected(error)
 
     def _numbered(self, record: Record, item: Item) -> Record:
         # Last in the line, where putting shards back in order can find it and take it out.

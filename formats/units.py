@@ -6,9 +6,7 @@ _FACTORS = {"nano": 1e-6, "micro": 1e-3, "milli": 1.0, "": 1e3}
 _SYMBOLS = {"n": "nano", "u": "micro", "\u00b5": "micro", "\u03bc": "micro", "m": "milli", "": ""}
 # Symbols are compared without case: headers write `mv` and `UV`, and no ECG is in megavolts.
 _VOLTAGES = {f"{symbol}v": _FACTORS[prefix] for symbol, prefix in _SYMBOLS.items()}
-_VOLTAGES |= {
-    f"{prefix}{noun}": factor for prefix, factor in _FACTORS.items() for noun in ("volt", "volts")
-}
+_VOLTAGES |= {f"{prefix}{noun}": factor for prefix, factor in _FACTORS.items() for noun in ("volt", "volts")}
 _NAMELESS = {"", "none", "unknown", "n/a", "na", "-", "?", "unitless"}
 
 

@@ -33,22 +33,16 @@ def sibling(folder: str, name: str) -> str:
 def refuse_pointer(head: bytes, what: str) -> None:
     """FormatError when the first bytes of a file are those of a Git LFS or git-annex pointer."""
     if head.startswith(b"version https://git-lfs"):
-        raise FormatError(
-            "lfs-pointer", f"a Git LFS pointer stands in place of {what}: run `git lfs pull`"
-        )
+        raise FormatError("lfs-pointer", f"a Git LFS pointer stands in place of {what}: run `git lfs pull`")
     if head.lstrip(b"./").startswith((b"annex/objects/", b"git/annex/objects/")):
-        raise FormatError(
-            "annex-pointer", f"a git-annex pointer stands in place of {what}: run `git annex get`"
-        )
+        raise FormatError("annex-pointer", f"a git-annex pointer stands in place of {what}: run `git annex get`")
 
 
 def unreadable(path: str, what: str, error: OSError) -> FormatError:
     """The FormatError for a file that does not open."""
     if isinstance(error, FileNotFoundError):
         if os.path.islink(path) and "annex/objects/" in os.readlink(path):
-            return FormatError(
-                "annex-pointer", f"a git-annex link stands in place of {what}: run `git annex get`"
-            )
+            return FormatError("annex-pointer", f"a git-annex link stands in place of {what}: run `git annex get`")
         return FormatError("missing-file", f"{what} is missing")
     return FormatError("unreadable", f"{what} cannot be read: {error.strerror or type(error).__name__}")
 
@@ -67,7 +61,16 @@ def file_size(path: str, what: str) -> int:
 
 def read_bytes(path: str, offset: int, count: int, what: str) -> NDArray[np.uint8]:
     """`count` bytes of a file from `offset`, uint8 [count]; FormatError when it does not hold them."""
+    data = read_upto(path, offset, count, what)
+    if len(data) < count:
+        raise truncated(what, offset + count, offset + len(data))
+    return np.frombuffer(data, np.uint8)
+
+
+def read_upto(path: str, offset: int, count: int, what: str) -> bytes:
+    """At most `count` bytes of a file from `offset`, fewer where it ends; FormatError when it does not open."""
     try:
+        # Half the time of `open`, which matters at thousands of small files a second.
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise unreadable(path, what, error) from error
@@ -80,13 +83,9 @@ def read_bytes(path: str, offset: int, count: int, what: str) -> NDArray[np.uint
         raise unreadable(path, what, error) from error
     finally:
         os.close(handle)
-    if len(data) < count:
-        raise truncated(what, offset + count, offset + len(data))
-    return np.frombuffer(data, np.uint8)
+    return data
 
 
 def truncated(what: str, needed: int, held: int) -> FormatError:
     """The FormatError for a signal file that is too short."""
-    return FormatError(
-        "truncated", f"{what} is truncated: the header needs {needed} bytes, it holds {held}"
-    )
+    return FormatError("truncated", f"{what} is truncated: the header needs {needed} bytes, it holds {held}")

@@ -9,25 +9,26 @@ import os
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import isfinite
 from typing import Any
 
 from medpipe.formats.errors import FormatError
 from medpipe.formats.units import millivolts
-from medpipe.formats.wfdb_files import refuse_pointer, unreadable
+from medpipe.formats.wfdb_files import read_upto, refuse_pointer
 
 DEFAULT_GAIN = 200.0
 DEFAULT_FS = 250.0
+# Nobody has such gains; within them no value overflows a float32.
+MAX_GAIN = 1e20
 # Multi-segment headers of a week come to about a megabyte.
 _MAX_BYTES = 32 * 2**20
+# Nearly every header fits, and a small buffer costs less than a large one.
+_FIRST_BYTES = 2**14
 _MAX_SAMPLES = 2**40
 _MAX_COUNT = 2**40
 _NOT_TEXT = bytes(n for n in range(32) if n not in b"\t\n\v\f\r") + b"\x7f"
 
 _FORMAT = re.compile(r"(\d{1,9})(?:x(\d{1,9}))?(?::(\d{1,9}))?(?:\+(\d{1,15}))?", re.ASCII)
-_GAIN = re.compile(
-    r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?)(?:\(([-+]?\d{1,15})\))?(?:/(\S*))?", re.ASCII
-)
+_GAIN = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?)(?:\(([-+]?\d{1,15})\))?(?:/(\S*))?", re.ASCII)
 _INTEGER = re.compile(r"[-+]?\d{1,15}", re.ASCII)
 _RATE = re.compile(r"([\d.]+(?:[eE][-+]?\d{1,3})?)(?:/([^(\s]*))?(?:\(([^)\s]*)\))?", re.ASCII)
 _INFO = re.compile(r"<([^<>]+)>:?\s*([^<]*)")
@@ -113,11 +114,10 @@ def read_header(path: str) -> Header:
     Raises:
         FormatError: the file is absent, a pointer, or no WFDB header.
     """
-    try:
-        with open(path, "rb", buffering=0) as file:
-            raw = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise unreadable(path, f"the header {os.path.basename(path)}", error) from error
+    what = f"the header {os.path.basename(path)}"
+    raw = read_upto(path, 0, _FIRST_BYTES, what)
+    if len(raw) == _FIRST_BYTES:
+        raw += read_upto(path, _FIRST_BYTES, _MAX_BYTES + 1 - _FIRST_BYTES, what)
     return parse_header(raw)
 
 
@@ -217,8 +217,8 @@ def _storage(token: str) -> Storage:
 def _calibration(token: str) -> Calibration:
     match = _GAIN.fullmatch(token)
     gain = float(match[1]) if match else float("nan")
-    if match is None or not isfinite(gain):
-        raise _bad("a signal's gain is not a number with baseline and unit")
+    if match is None or not (gain == 0 or 1 / MAX_GAIN <= abs(gain) <= MAX_GAIN):
+        raise _bad("a signal's gain is not a usable number with baseline and unit")
     named = match[3] or ""
     # A header that names no unit means mV: header(5).
     factor, unit = millivolts(named or "mV")

@@ -155,8 +155,8 @@ class SignalFile:
         return size - needed
 
     def hold(self, frames: int) -> Counts:
-        """All frames [frames, total], kept for the reads that follow."""
-        self._held = self.frames(0, frames)
+        """All frames [frames, total], kept signal by signal in memory for the reads that follow."""
+        self._held = np.asfortranarray(self.frames(0, frames))
         return self._held
 
     def frames(self, start: int, stop: int) -> Counts:

@@ -6,7 +6,7 @@ the paper is silent: 50 samples a token, ViT-tiny, mean over tokens before the n
 
 from __future__ import annotations
 
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ class LeadVit(EcgNetwork):
     """
 
     preset = "kmerl"
-    kind = "features"
+    kind: Literal["features", "contrastive"] = "features"
 
     def __init__(
         self,
@@ -85,8 +85,8 @@ class LeadVit(EcgNetwork):
         rows = torch.nonzero(present[0]).flatten()
         if len(rows) == 0:
             raise ValueError("no lead is present")
-        pieces = x[:, rows].unflatten(-1, (self.pieces, self.patch))
-        tokens = self.patch_embedding(pieces) + self.time_embedding + self.lead_embedding[rows, None]
+        pieces = x[:, rows].reshape(len(x), len(rows), self.pieces, self.patch)
+        tokens: Tensor = self.patch_embedding(pieces) + self.time_embedding + self.lead_embedding[rows, None]
         tokens = tokens.flatten(1, 2)
         for name in self.block_names:
             tokens = self.get_submodule(name)(tokens)
@@ -110,4 +110,5 @@ class LeadVit(EcgNetwork):
 
     def embed(self, x: Tensor, present: Tensor) -> Tensor:
         """See EcgNetwork."""
-        return self(x, present)
+        embedded: Tensor = self(x, present)
+        return embedded

@@ -22,7 +22,7 @@ from medpipe.core.ecg.torch_weights import fit
 from medpipe.core.errors import ModelError
 
 if TYPE_CHECKING:
-    from medpipe.core.ecg.merl_text import MerlText
+    from medpipe.core.ecg.network import TextSide
 
 SHARED_WIDTH: Final = 256
 MAP_STEPS: Final = 313
@@ -98,37 +98,44 @@ class Merl(EcgNetwork):
         network = cls(arch, contrastive=full)
         fit(network, ecg, source, f"{arch}, {'full' if full else 'encoder only'}", UNUSED_KEYS)
         network.text_weights = text
-        network.has_text = "proj_t.0.weight" in text
         return network
 
     def embed(self, x: Tensor, present: Tensor) -> Tensor:
         """See EcgNetwork; `present` changes nothing here: this model sees all twelve rows."""
-        features = self.ecg_encoder(x)
-        if features.ndim == 2:
-            return self.proj_e(features) if self.contrastive else features
+        features: Tensor = self.ecg_encoder(x)
         if not self.contrastive:
-            return features.mean(dim=2)
-        return self.att_pool_head(self.downconv(features))[0]
+            return features if features.ndim == 2 else features.mean(dim=2)
+        embedded: Tensor = (
+            self.proj_e(features) if features.ndim == 2 else self.att_pool_head(self.downconv(features))[0]
+        )
+        return embedded
 
     def tokens(self, x: Tensor, present: Tensor) -> Tensor:
         """See EcgNetwork: the ResNet's feature map over time [B, 313, width], the ViT's tokens [B, 100, width]."""
         if isinstance(self.ecg_encoder, Vit1d):
             return self.ecg_encoder.tokens(x)
-        return self.ecg_encoder(x).transpose(1, 2)
+        steps: Tensor = self.ecg_encoder(x).transpose(1, 2)
+        return steps
 
     def token_places(self, present: NDArray[np.bool_]) -> list[tuple[str | None, int]]:
         """See EcgNetwork: every token mixes all leads."""
         count = self.ecg_encoder.pos_embedding.shape[1] if isinstance(self.ecg_encoder, Vit1d) else MAP_STEPS
         return [(None, step) for step in range(count)]
 
-    def text_side(self, text_model: str) -> MerlText:
+    def text_side(self, text_model: str | None) -> TextSide:
         """See EcgNetwork: MedCPT's query encoder and this checkpoint's text projector."""
-        from medpipe.core.ecg.merl_text import MerlText
+        from medpipe.core.ecg.merl_text import MEDCPT, MerlText
 
-        return MerlText.from_weights(self.text_weights, text_model)
+        if not self.contrastive:
+            raise ModelError(
+                "this checkpoint holds MERL's ECG encoder alone; scores need the full one with both projections"
+                " (res18_best_ckpt.pth or vit_tiny_best_ckpt.pth, linked from"
+                " https://github.com/cheliu-computation/MERL-ICML2024)"
+            )
+        return MerlText.from_weights(self.text_weights, text_model or MEDCPT)
 
-    def for_inference(self) -> Merl:
-        """See EcgNetwork: a ResNet's batch normalisations go into its convolutions."""
+    def for_inference(self) -> Self:
+        """See EcgNetwork: a ResNet is folded and laid out for the CPU; this network is changed."""
         from medpipe.core.ecg.folded_resnet import FoldedResNet
 
         if isinstance(self.ecg_encoder, ResNet1d):
@@ -143,10 +150,3 @@ def _encoder(arch: str) -> ResNet1d | Vit1d:
     if name in SIZES:
         return Vit1d(name)
     raise ModelError(f"no MERL encoder is called {arch}")
-
-
-def draw(arch: str, seed: int) -> Merl:
-    """`arch` with weights drawn from `seed`; torch's global generator is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Merl.untrained(arch)

@@ -36,14 +36,15 @@ class Vit1d(nn.Module):
 
     def tokens(self, x: Tensor) -> Tensor:
         """[B, leads, samples] -> the last block's tokens [B, samples / 50, width], before the norm."""
-        tokens = self.to_patch_embedding(x).transpose(1, 2) + self.pos_embedding
+        tokens: Tensor = self.to_patch_embedding(x).transpose(1, 2) + self.pos_embedding
         for name in self.block_names:
             tokens = self.get_submodule(name)(tokens)
         return tokens
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, leads, samples] -> [B, width]: the mean over tokens, normalised after it."""
-        return self.norm(self.tokens(x).mean(dim=1))
+        pooled: Tensor = self.norm(self.tokens(x).mean(dim=1))
+        return pooled
 
 
 def projector(width: int, hidden: int = 256, out: int = 256) -> nn.Sequential:

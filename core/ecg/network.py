@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Self
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from medpipe.core.ecg.merl_text import MerlText
+from medpipe.core.errors import ModelError
 
 Weights = Mapping[str, Tensor]
+
+
+class TextSide(Protocol):
+    """The text encoder of a space that ECGs and text share."""
+
+    name: str
+
+    def encode(self, text: str) -> NDArray[np.float32]:
+        """One text, on its own, to a vector [dim] of any length."""
+        ...
 
 
 class EcgNetwork(nn.Module):
@@ -21,9 +30,8 @@ class EcgNetwork(nn.Module):
     arch: str
     preset: str
     # Which of the model's spaces `embed` gives: part of the name of the embedding space.
-    kind: str
+    kind: Literal["features", "contrastive"]
     dim: int
-    has_text: bool = False
 
     @classmethod
     def untrained(cls, arch: str) -> Self:
@@ -52,12 +60,16 @@ class EcgNetwork(nn.Module):
         """For each token its lead, None where leads are mixed, and the number of its piece of time."""
         raise NotImplementedError
 
-    def text_side(self, text_model: str) -> MerlText:
-        """The text encoder that shares this space; `text_model` is a folder or hub name. Raises ModelError."""
-        raise NotImplementedError
+    def text_side(self, text_model: str | None) -> TextSide:
+        """The text encoder that shares this space; ModelError, which says what is missing, if there is none.
 
-    def for_inference(self) -> EcgNetwork:
-        """The same function, equal to rounding, arranged for speed."""
+        `text_model` is a folder or hub name for what the checkpoint itself does not hold, or None for
+        the method's own.
+        """
+        raise ModelError(f"{self.arch} has no text side here, so it gives embeddings and no scores")
+
+    def for_inference(self) -> Self:
+        """The same function, equal to rounding, arranged for one CPU core; no longer to be trained."""
         return self
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from medpipe.core.errors import ModelError
-
-
-def sha256_of(path: Path) -> str:
-    """The hex digest of the file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

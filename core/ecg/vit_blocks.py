@@ -25,11 +25,11 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, n, width] -> [B, n, width]."""
         q, k, v = (
-            part.unflatten(-1, (self.heads, HEAD_WIDTH)).transpose(1, 2)
-            for part in self.to_qkv(x).chunk(3, dim=-1)
+            part.unflatten(-1, (self.heads, HEAD_WIDTH)).transpose(1, 2) for part in self.to_qkv(x).chunk(3, dim=-1)
         )
         mixed = F.scaled_dot_product_attention(q, k, v)
-        return self.to_out(mixed.transpose(1, 2).flatten(2))
+        out: Tensor = self.to_out(mixed.transpose(1, 2).flatten(2))
+        return out
 
 
 class FeedForward(nn.Module):
@@ -42,7 +42,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, n, width] -> [B, n, width]."""
-        return self.net(x)
+        out: Tensor = self.net(x)
+        return out
 
 
 class PreNorm(nn.Module):
@@ -55,7 +56,8 @@ class PreNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, n, width] -> [B, n, width]."""
-        return self.fn(self.norm(x))
+        out: Tensor = self.fn(self.norm(x))
+        return out
 
 
 class Block(nn.Module):
@@ -69,7 +71,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, n, width] -> [B, n, width]."""
         x = x + self.attn(x)
-        return x + self.ff(x)
+        out: Tensor = x + self.ff(x)
+        return out
 
 
 def add_blocks(owner: nn.Module, depth: int, width: int, heads: int, hidden: int) -> list[str]:

@@ -1,0 +1,126 @@
+"""Scores of text queries for ECG records, from their embeddings or from the recordings themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medpipe.cli.ecg_encoding import Encoding
+from medpipe.cli.exits import BAD_STREAM, UNAVAILABLE, Fatal
+from medpipe.cli.process import EXPECTED, Failed, Outcome
+from medpipe.core.ecg.encoder import Encoder, Scorer, describe
+from medpipe.core.errors import ModelError
+from medpipe.formats.arrays import is_array, materialise
+from medpipe.formats.errors import FormatError
+from medpipe.formats.jsonl import Record
+
+_EMBEDDED = ("embedding", "tokens", "token_layout")
+
+
+@dataclass(slots=True)
+class Scoring:
+    """Queries with the encoders and scorers that the records turn out to need."""
+
+    command: str
+    queries: dict[str, str]
+    settings: dict[str, Any]
+    device: str
+    batch_size: int
+    _encoding: Encoding | None = None
+    _scorers: dict[tuple[str, str], tuple[Encoder, Scorer]] = field(default_factory=dict)
+
+    def transform(self, records: Sequence[Record]) -> Iterable[Outcome]:
+        """Records with their scores."""
+        if self.settings["segment"] is not None:
+            for record in records:
+                yield self._scored(iter([record]) if "embedding" in record else self._segments(record))
+            return
+        recordings = [record for record in records if "embedding" not in record]
+        encoded = iter(self._own().transform(recordings)) if recordings else iter(())
+        for record in records:
+            outcome = [record] if "embedding" in record else next(encoded)
+            yield outcome if isinstance(outcome, Exception) else list(self._scored(outcome))
+
+    def _segments(self, record: Record) -> Iterator[Record | Failed]:
+        for outcome in self._own().transform([record]):
+            if isinstance(outcome, Exception):
+                raise outcome
+            yield from outcome
+
+    def _scored(self, records: Iterable[Record | Failed]) -> Iterator[Record | Failed]:
+        for record in records:
+            if isinstance(record, Failed):
+                yield record
+                continue
+            try:
+                yield self._score(record)
+            except EXPECTED as error:
+                yield Failed(record, error)
+
+    def _own(self) -> Encoding:
+        """The model of the options, opened when the first recording comes."""
+        if self._encoding is None:
+            self._encoding = Encoding.open(self.command, self.settings, self.device, self.batch_size)
+        return self._encoding
+
+    def _score(self, record: Record) -> Record:
+        encoder, scorer = self._scorer(record.get("encoder"))
+        windows = record.get("windows")
+        several = isinstance(windows, dict) and windows.get("count", 1) != 1
+        pooling = str(windows["pooling"]) if several and isinstance(windows, dict) and "pooling" in windows else None
+        values = scorer.score(_embedding(record, encoder), pooling)
+        scores = {name: round(float(value), 6) for name, value in zip(self.queries, values, strict=True)}
+        if self.settings["top"] is not None:
+            best = sorted(scores, key=scores.__getitem__, reverse=True)[: self.settings["top"]]
+            scores = {name: scores[name] for name in best}
+        kept = self.settings["keep_arrays"]
+        out = {key: value for key, value in record.items() if kept or key not in _EMBEDDED}
+        said = {"name": scorer.name, "sha256": encoder.sha256, "space": encoder.space}
+        return {**out, "scores": scores, "score_kind": scorer.kind, "scorer": said}
+
+    def _scorer(self, made_by: Any) -> tuple[Encoder, Scorer]:
+        """The model that an embedding came from, ready for the queries."""
+        if not isinstance(made_by, dict) or not isinstance(made_by.get("space"), str):
+            raise FormatError("no-encoder", "the embedding does not say which encoder made it")
+        key = (str(made_by.get("sha256")), made_by["space"])
+        if key not in self._scorers:
+            self._scorers[key] = self._open(made_by)
+        return self._scorers[key]
+
+    def _open(self, made_by: dict[str, Any]) -> tuple[Encoder, Scorer]:
+        from medpipe.core.ecg.encoders import open_named
+
+        chosen = self.settings["model"]["model"] is not None or self.settings["model"]["arch"] is not None
+        try:
+            encoder = self._own().encoder if chosen or self._matches(made_by) else open_named(made_by)
+            if (encoder.space, encoder.sha256) != (made_by["space"], made_by.get("sha256")):
+                raise FormatError(
+                    "other-space",
+                    f"the embedding is in the space {made_by['space']} of {_named(made_by)},"
+                    f" the model {_named(describe(encoder))} scores in {encoder.space}",
+                )
+            return encoder, encoder.scorer(list(self.queries.values()))
+        except ModelError as error:
+            raise Fatal(UNAVAILABLE if error.unavailable else BAD_STREAM, str(error)) from None
+
+    def _matches(self, made_by: dict[str, Any]) -> bool:
+        own = self._encoding
+        return own is not None and own.encoder.sha256 == made_by.get("sha256")
+
+
+def _named(encoder: dict[str, Any]) -> str:
+    return f"{encoder.get('name')} ({str(encoder.get('sha256'))[:12]})"
+
+
+def _embedding(record: Record, encoder: Encoder) -> NDArray[np.float32]:
+    value = record["embedding"]
+    if not is_array(value) or tuple(value.shape) != (encoder.dim,):
+        raise FormatError("bad-array", f"embedding is not an array of {encoder.dim} numbers")
+    embedding = materialise(value).astype(np.float32)
+    if not np.isfinite(embedding).all():
+        raise FormatError("not-finite", "the embedding holds NaN or infinite values")
+    return embedding

@@ -1,0 +1,127 @@
+"""med-score labels: predictions met with their truth, metrics out."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from medpipe.cli.exits import BAD_STREAM, GOOD, WRITE_FAILED, Fatal
+from medpipe.cli.output import publish
+from medpipe.cli.predictions import Predictions, read_predictions
+from medpipe.cli.truth import Truth, read_truth
+from medpipe.core import __version__
+from medpipe.core.metrics.labels import compare_labels, score_labels
+from medpipe.core.metrics.table import text_table
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRun:
+    """What to score, against what, and how."""
+
+    predictions: str
+    truth: str
+    against: str | None
+    id_column: str
+    by: str | None
+    classes: list[str]
+    thresholds: list[float]
+    draws: int
+    seed: int
+    min_support: int
+    output: str
+    table: bool
+    quiet: bool
+
+
+@dataclass(slots=True)
+class _Matched:
+    """Predictions and truth of the same records, row by row."""
+
+    names: list[str]
+    labels: NDArray[np.float32]
+    scores: list[NDArray[np.float64]]
+    clusters: list[str] | None
+
+
+def score(run: LabelRun) -> int:
+    """Read, match, score, write; the exit code."""
+    streams = [read_predictions(path) for path in (run.predictions, run.against) if path is not None]
+    wanted = run.classes or streams[0].names
+    for stream in streams:
+        absent = [name for name in wanted if name not in stream.names]
+        if absent:
+            raise Fatal(
+                BAD_STREAM, f"no score is named {', '.join(absent[:5])}; there are {', '.join(stream.names[:8])}"
+            )
+    truth = read_truth(run.truth, run.id_column, run.by, wanted)
+    matched = _match(run, streams, truth, wanted)
+    options: dict[str, Any] = {"clusters": matched.clusters, "draws": run.draws, "seed": run.seed}
+    options |= {"min_support": run.min_support}
+    if len(streams) == 1:
+        made = score_labels(matched.labels, matched.scores[0], matched.names, thresholds=run.thresholds, **options)
+    else:
+        made = compare_labels(matched.labels, *matched.scores, matched.names, **options)
+    rows = made.records()
+    via = f"med-score {__version__} draws={run.draws} seed={run.seed} by={run.by or 'record'}"
+    _write(run, b"".join(orjson.dumps({**row, "via": [via]}, option=orjson.OPT_APPEND_NEWLINE) for row in rows))
+    _show(run, made.table())
+    return GOOD
+
+
+def _match(run: LabelRun, streams: list[Predictions], truth: Truth, wanted: list[str]) -> _Matched:
+    places = [{ident: row for row, ident in enumerate(stream.ids)} for stream in streams]
+    common = [ident for ident in streams[0].ids if ident in truth.rows and all(ident in place for place in places)]
+    if not common:
+        example = f"{streams[0].ids[0]!r} against {next(iter(truth.rows), 'nothing')!r}"
+        raise Fatal(BAD_STREAM, f"no id is in both the predictions and {run.truth}, column {run.id_column}: {example}")
+    _tell(run, streams, truth, len(common), [name for name in wanted if name not in truth.names])
+    rows = [truth.rows[ident] for ident in common]
+    scores = []
+    for stream, place in zip(streams, places, strict=True):
+        columns = [stream.names.index(name) for name in truth.names]
+        scores.append(stream.scores[[place[ident] for ident in common]][:, columns])
+    clusters = [truth.clusters[row] for row in rows] if truth.clusters is not None else None
+    return _Matched(truth.names, truth.labels[rows], scores, clusters)
+
+
+def _tell(run: LabelRun, streams: list[Predictions], truth: Truth, common: int, unnamed: list[str]) -> None:
+    """What takes no part is said."""
+    notes = []
+    for path, stream in zip((run.predictions, run.against), streams, strict=False):
+        if stream.errors:
+            notes.append(f"{stream.errors} error records in {path} left out")
+        if len(stream.ids) > common:
+            notes.append(f"{len(stream.ids) - common} records of {path} have no partner")
+    if len(truth.rows) > common:
+        notes.append(f"{len(truth.rows) - common} rows of {run.truth} have no prediction")
+    if unnamed:
+        notes.append(f"no column for {', '.join(unnamed[:8])}")
+    if notes and not run.quiet:
+        print(f"med-score: {common} records scored; {'; '.join(notes)}", file=sys.stderr)
+
+
+def _write(run: LabelRun, lines: bytes) -> None:
+    if run.output == "-":
+        if not run.table:
+            sys.stdout.buffer.write(lines)
+        return
+    path = Path(run.output)
+    fresh = path.with_name(path.name + ".part")
+    try:
+        fresh.write_bytes(lines)
+        publish(fresh, path)
+    except OSError as error:
+        raise Fatal(WRITE_FAILED, f"{path}: {error.strerror}") from None
+
+
+def _show(run: LabelRun, table: str) -> None:
+    if run.table:
+        print(table)
+    elif not run.quiet:
+        print(table, file=sys.stderr)

@@ -1,0 +1,82 @@
+"""med-score: predictions and truth in, metrics with confidence intervals out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from medpipe.cli.command import command_group
+from medpipe.cli.options import split_names
+
+NAME = "med-score"
+
+
+def labels(
+    predictions: Annotated[str, typer.Argument(metavar="PREDICTIONS", help="A stream with scores, or -.")],
+    truth: Annotated[
+        str, typer.Option("--truth", metavar="FILE", help="CSV or JSON Lines; columns named as the scores.")
+    ],
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="FILE", help="A second stream: paired differences, first minus second."),
+    ] = None,
+    id_column: Annotated[
+        str, typer.Option("--id-column", metavar="NAME", help="The truth table's column of record ids.")
+    ] = "id",
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="NAME", help="Column of patients: intervals resample whole patients.")
+    ] = None,
+    classes: Annotated[
+        list[str] | None, typer.Option("--classes", metavar="NAMES", help="Score only these: MI,NORM.")
+    ] = None,
+    thresholds: Annotated[
+        list[float] | None,
+        typer.Option("--threshold", metavar="X", help="Add this threshold to the tables; repeatable."),
+    ] = None,
+    draws: Annotated[int, typer.Option("--draws", metavar="N", min=0, help="Bootstrap draws.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the draws.")] = 0,
+    min_support: Annotated[
+        int,
+        typer.Option(
+            "--min-support", metavar="N", min=1, help="Positives that a class needs for the second macro mean."
+        ),
+    ] = 10,
+    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where the metrics go.")] = "-",
+    table: Annotated[
+        bool, typer.Option("--table", help="The table on standard output, in place of JSON Lines.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No table and no messages on stderr.")] = False,
+) -> int:
+    """Score multi-label predictions: AUROC, AUPRC, thresholds, with bootstrap intervals.
+
+    Records and truth are matched by id, scores and columns by name. Metrics are JSON Lines on standard
+    output, one line a class and one a macro mean; the table goes to stderr.
+    """
+    from medpipe.cli.label_scores import LabelRun, score
+
+    return score(
+        LabelRun(
+            predictions=predictions,
+            truth=truth,
+            against=against,
+            id_column=id_column,
+            by=by,
+            classes=split_names(classes),
+            thresholds=thresholds or [],
+            draws=draws,
+            seed=seed,
+            min_support=min_support,
+            output=output,
+            table=table,
+            quiet=quiet,
+        )
+    )
+
+
+app = command_group(NAME, "Score predictions against truth, with confidence intervals.", {"labels": labels})
+
+
+def run() -> None:
+    """The executable."""
+    app(prog_name=NAME)

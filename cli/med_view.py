@@ -1,0 +1,95 @@
+"""med-view: a record in, a picture out."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from medpipe.cli.command import plain_command
+from medpipe.cli.options import parse_id, split_names
+
+NAME = "med-view"
+
+
+class Layout(StrEnum):
+    """How the leads stand on the page."""
+
+    auto = "auto"
+    columns = "3x4"
+    strips = "12x1"
+
+
+class Format(StrEnum):
+    """Kind of picture."""
+
+    png = "png"
+    svg = "svg"
+    html = "html"
+
+
+def med_view(
+    inputs: Annotated[
+        list[str] | None, typer.Argument(metavar="INPUT", help="Files or record streams, or -.", show_default=False)
+    ] = None,
+    output: Annotated[
+        str,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="FILE.png, .svg or .html, a FOLDER/ for every record, or -."
+        ),
+    ] = ...,  # type: ignore[assignment]
+    form: Annotated[Format | None, typer.Option("--format", help="Default: by the suffix of -o, else png.")] = None,
+    record: Annotated[
+        str | None, typer.Option("--record", metavar="ID", help="Draw this record of the stream. Default: the first.")
+    ] = None,
+    layout: Annotated[Layout, typer.Option("--layout", help="Three rows of four with a rhythm strip, or strips.")] = (
+        Layout.auto
+    ),
+    rhythm: Annotated[str, typer.Option("--rhythm", metavar="LEAD", help="Lead of the rhythm strip.")] = "II",
+    leads: Annotated[
+        list[str] | None, typer.Option("--leads", metavar="NAMES", help="Draw only these leads: I,II,V1.")
+    ] = None,
+    begin: Annotated[float, typer.Option("--from", metavar="SECONDS", min=0, help="Begin here.")] = 0.0,
+    title: Annotated[
+        str | None, typer.Option("--title", metavar="TEXT", help="Heading of the picture. Default: the record's id.")
+    ] = None,
+    dpi: Annotated[int, typer.Option("--dpi", metavar="N", min=50, max=600, help="Dots per inch of a PNG.")] = 150,
+    fs: Annotated[
+        float | None, typer.Option("--fs", metavar="HZ", min=0.001, help="Sampling rate of CSV files.")
+    ] = None,
+    id_scheme: Annotated[
+        str, typer.Option("--id", metavar="SCHEME", help="Name records by path, stem, hash or key:NAME.")
+    ] = "path",
+    quiet: Annotated[bool, typer.Option("--quiet", help="No messages but fatal ones.")] = False,
+) -> int:
+    """Draw an ECG on the standard grid, 25 mm/s and 10 mm/mV, with its scores beside it.
+
+    Takes ECG files and record streams with signals (ecg-zeroshot --keep-arrays keeps them). A scores key
+    is drawn beside the leads.
+    """
+    parse_id(id_scheme)
+    from medpipe.cli.viewing import View, draw_all
+
+    view = View(
+        output=output,
+        form=str(form) if form is not None else None,
+        record=record,
+        layout=str(layout),
+        rhythm=rhythm,
+        leads=split_names(leads),
+        begin=begin,
+        title=title,
+        dpi=dpi,
+        fs=fs,
+        quiet=quiet,
+    )
+    return draw_all(NAME, view, inputs or [], id_scheme)
+
+
+app = plain_command(NAME, med_view)
+
+
+def run() -> None:
+    """The executable."""
+    app(prog_name=NAME)

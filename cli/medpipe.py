@@ -1,0 +1,98 @@
+"""medpipe: the list of commands, any of them by name, and the models."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+
+from medpipe.cli.command import command_group
+
+NAME = "medpipe"
+
+COMMANDS = {
+    "med-cat": ("med_cat", "recordings and record streams in; records, HDF5 or WFDB out"),
+    "med-view": ("med_view", "a record in, a picture out: PNG, SVG or HTML"),
+    "med-score": ("med_score", "predictions and truth in, metrics with confidence intervals out"),
+    "ecg-encode": ("ecg_encode", "ECG files or records in, embeddings out"),
+    "ecg-zeroshot": ("ecg_zeroshot", "ECGs or embeddings in, scores of text queries out"),
+}
+
+
+def list_models() -> int:
+    """List the known checkpoints and your own: whether they are there, and where they are to be had."""
+    from medpipe.cli.models import show
+
+    return show()
+
+
+def verify_models(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Default: all that are there.")] = None,
+) -> int:
+    """Read checkpoints to their end and compare their sha256 with the one on record."""
+    from medpipe.cli.models import verify
+
+    return verify(names or [])
+
+
+def fetch_model(name: Annotated[str, typer.Argument(metavar="NAME", help="A checkpoint with a known address.")]) -> int:
+    """Fetch a checkpoint with a known address and digest."""
+    from medpipe.cli.models import fetch
+
+    return fetch(name)
+
+
+def add_model(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What --model will call it.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="The checkpoint's file or folder.")],
+    arch: Annotated[
+        str | None, typer.Option("--arch", metavar="NAME", help="Its architecture: merl-resnet18, ...")
+    ] = None,
+) -> int:
+    """Register a checkpoint of your own by name, with its sha256."""
+    from medpipe.cli.models import add
+
+    return add(name, path, arch)
+
+
+def remove_model(name: Annotated[str, typer.Argument(metavar="NAME", help="A registered name.")]) -> int:
+    """Take a registered name off the list; the file stays where it is."""
+    from medpipe.cli.models import remove
+
+    return remove(name)
+
+
+def list_commands() -> int:
+    """List the commands."""
+    width = max(map(len, COMMANDS))
+    for name, (_, line) in COMMANDS.items():
+        typer.echo(f"{name:<{width}}  {line}")
+    typer.echo(f"\n{NAME} models lists the models; COMMAND --help and man COMMAND tell more.")
+    return 0
+
+
+_MODELS = {
+    "list": list_models,
+    "verify": verify_models,
+    "fetch": fetch_model,
+    "add": add_model,
+    "remove": remove_model,
+}
+app = command_group(NAME, "Medical signals, images and prompts through pipes.", {}, alone=list_commands)
+for _name, (_, _line) in COMMANDS.items():
+    # Only for --help: `run` hands a command over before this group is asked.
+    app.command(_name, help=_line)(list_commands)
+app.add_typer(
+    command_group(f"{NAME} models", "The checkpoints that --model can name.", _MODELS, alone=list_models), name="models"
+)
+
+
+def run() -> None:
+    """The executable: `medpipe COMMAND ...` is COMMAND itself."""
+    arguments = sys.argv[1:]
+    if arguments and arguments[0] in COMMANDS:
+        command: Any = import_module(f"medpipe.cli.{COMMANDS[arguments[0]][0]}")
+        command.app(args=arguments[1:], prog_name=arguments[0])
+    app(prog_name=NAME)

@@ -1,0 +1,170 @@
+"""From records to pictures in files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import typer
+
+from medpipe.cli.exits import BAD_STREAM, GOOD, NO_STREAM, SOME_FAILED, WRITE_FAILED, Fatal
+from medpipe.cli.inputs import InputOptions, enumerate_items
+from medpipe.cli.load import load
+from medpipe.cli.output import publish
+from medpipe.cli.process import EXPECTED
+from medpipe.cli.wfdb_folder import record_name
+from medpipe.formats.errors import FormatError
+from medpipe.formats.jsonl import Record
+from medpipe.formats.leads import canonical_lead
+from medpipe.formats.record import lead_units, physical_signal
+from medpipe.formats.registry import ReadOptions
+from medpipe.formats.units import millivolts
+
+_SHOWN_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What to draw, and how."""
+
+    output: str
+    form: str | None
+    record: str | None
+    layout: str
+    rhythm: str
+    leads: list[str]
+    begin: float
+    title: str | None
+    dpi: int
+    fs: float | None
+    quiet: bool
+
+    @property
+    def folder(self) -> bool:
+        """Whether every record gets a picture of its own."""
+        return self.output.endswith("/") or (self.output != "-" and Path(self.output).is_dir())
+
+    @property
+    def kind(self) -> str:
+        """png, svg or html; BadParameter for another suffix."""
+        suffix = Path(self.output).suffix.lower().removeprefix(".")
+        if self.form is None and not self.folder and self.output != "-" and suffix not in ("png", "svg", "html"):
+            raise typer.BadParameter(f"-o {self.output}: the name must end in .png, .svg or .html, or give --format")
+        return self.form or ("png" if self.folder or self.output == "-" else suffix)
+
+
+def draw_all(command: str, view: View, inputs: list[str], id_scheme: str) -> int:
+    """Draw one record, or every one into a folder; the exit code."""
+    if not inputs and sys.stdin.isatty():
+        raise Fatal(2, "no input: give a file, or pipe a stream in (--help shows how)")
+    kind = view.kind
+    options = InputOptions(inputs or ["-"], id_scheme=id_scheme)
+    drawn = failed = 0
+    try:
+        for record in _records(options, view):
+            name = str(record["id"])
+            try:
+                _write(draw(record, view, kind), _target(view, name, kind))
+                drawn += 1
+            except EXPECTED as error:
+                failed += 1
+                print(f"{command}: {name}: {error}", file=sys.stderr)
+            if not view.folder:
+                break
+    finally:
+        options.close()
+    if drawn + failed == 0:
+        wanted = "no record" if view.record is None else f"no record {view.record}"
+        raise Fatal(BAD_STREAM, f"{wanted} in the input")
+    if not view.quiet and drawn:
+        where = view.output if not view.folder else f"{drawn} pictures in {view.output}"
+        print(f"{command}: {where}", file=sys.stderr)
+    return SOME_FAILED if failed else GOOD
+
+
+def _records(options: InputOptions, view: View) -> Iterator[Record]:
+    for path in options.inputs:
+        if path != "-" and not Path(path).exists() and not Path(f"{path}.hea").exists():
+            raise Fatal(NO_STREAM, f"{path}: no such file")
+    for item in enumerate_items(options):
+        try:
+            found = load(item, ReadOptions(view.fs), keep_source=False)
+        except EXPECTED as error:
+            found = [{"id": item.id, "error": {"message": str(error)}}]
+        yield from (record for record in found if view.record in (None, record["id"]))
+
+
+def _target(view: View, name: str, kind: str) -> str:
+    return str(Path(view.output) / f"{record_name(name)}.{kind}") if view.folder else view.output
+
+
+def _write(content: bytes, target: str) -> None:
+    if target == "-":
+        sys.stdout.buffer.write(content)
+        return
+    path = Path(target)
+    fresh = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_bytes(content)
+        publish(fresh, path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise Fatal(WRITE_FAILED, f"{target}: {error.strerror}") from None
+
+
+def draw(record: Record, view: View, kind: str) -> bytes:
+    """The picture of one record; FormatError when it has no signal to draw."""
+    from medpipe.core.draw.ecg import draw_ecg, render
+
+    if "error" in record:
+        raise FormatError("upstream", str(record["error"].get("message", "an error record")))
+    if view.leads:
+        from medpipe.cli.ecg_select import select_leads
+
+        record = select_leads(record, view.leads)
+    signal, fs, names = physical_signal(record)
+    start = round(view.begin * fs)
+    if start >= signal.shape[1]:
+        raise FormatError("out-of-range", f"the recording ends before {view.begin:g} s")
+    shown = np.asarray(signal.read(start, min(signal.shape[1], start + round(_SHOWN_SECONDS * fs))), np.float32)
+    converted = [millivolts(unit) for unit in lead_units(record)]
+    factors = np.array([factor if factor is not None else 1.0 for factor, _ in converted], np.float32)
+    title = view.title if view.title is not None else str(record["id"])
+    figure = draw_ecg(
+        shown * factors[:, None],
+        fs,
+        [canonical_lead(name) for name in names],
+        layout=view.layout,
+        rhythm=view.rhythm,
+        title=title,
+        scores=record.get("scores"),
+        score_kind=record.get("score_kind"),
+        units=[unit for _, unit in converted],
+        start=view.begin,
+        total_seconds=signal.shape[1] / fs,
+    )
+    if kind != "html":
+        return render(figure, kind, dpi=view.dpi)
+    from medpipe.core.draw.page import html_page
+
+    svg = render(figure, "svg", dpi=view.dpi)
+    return html_page(
+        svg,
+        title,
+        _facts(record, fs, signal.shape[1]),
+        record.get("scores"),
+        record.get("score_kind"),
+        record.get("quality"),
+    )
+
+
+def _facts(record: Record, fs: float, samples: int) -> list[tuple[str, str]]:
+    facts = [("Record", str(record["id"])), ("Rate", f"{fs:g} Hz"), ("Length", f"{samples / fs:g} s")]
+    encoder = record.get("encoder")
+    if isinstance(encoder, dict):
+        facts.append(("Model", f"{encoder.get('name')} ({str(encoder.get('sha256'))[:12]})"))
+    return facts

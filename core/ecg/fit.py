@@ -1,0 +1,143 @@
+"""One network trained on recordings with partly known labels: loop, weight average, checkpoint, resume."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from medpipe.core.ecg.augment import lead_subsets, mixup, perturb, shorten
+from medpipe.core.ecg.lead_net import LeadNet
+
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that changes the outcome of `fit`, besides the data."""
+
+    concepts: int
+    seed: int = 0
+    epochs: int = 30
+    batch: int = 64
+    rate: float = 3e-3
+    weight_decay: float = 0.05
+    average: float = 0.99
+    widths: tuple[int, ...] = (48, 64, 96, 128, 160)
+    dim: int = 128
+    # Of the loss, the part of the five superclasses, and of it the part of soft targets where there are some.
+    superclass_share: float = 0.5
+    soft_share: float = 0.5
+
+
+class Classifier(nn.Module):
+    """The encoder and one linear classifier for every concept."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self.encoder = LeadNet(plan.widths, plan.dim)
+        self.head = nn.Linear(plan.dim, plan.concepts)
+
+    def forward(self, x: Tensor, present: Tensor) -> Tensor:
+        """[B, 12, n] and [B, 12] -> logits [B, concepts]."""
+        embedding, _ = self.encoder(x, present)
+        logits: Tensor = self.head(embedding)
+        return logits
+
+
+def loss(logits: Tensor, targets: Tensor, superclass_share: float) -> Tensor:
+    """Mean cross-entropy over the known targets, the five superclasses weighted apart from the rest."""
+    known = ~torch.isnan(targets)
+    each = F.binary_cross_entropy_with_logits(logits, torch.nan_to_num(targets), reduction="none") * known
+    high = each[:, :5].sum() / known[:, :5].sum().clamp(min=1)
+    low = each[:, 5:].sum() / known[:, 5:].sum().clamp(min=1)
+    return superclass_share * high + (1 - superclass_share) * low
+
+
+def fit(
+    x: Tensor, targets: Tensor, plan: Plan, folder: Path, log: Log, soft: Tensor | None = None, resume: bool = False
+) -> Classifier:
+    """A Classifier trained on x [n, 12, samples] and targets [n, concepts] (NaN: unknown), weights averaged.
+
+    `soft` [n, concepts] are probabilities that take part of the loss. The state is written to `folder` after
+    every epoch; with `resume` the run goes on from there and ends with the same weights.
+    """
+    torch.manual_seed(plan.seed)
+    network, generator = Classifier(plan), Generator().manual_seed(plan.seed)
+    averaged = torch.optim.swa_utils.AveragedModel(
+        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(plan.average), use_buffers=True
+    )
+    optimiser = torch.optim.AdamW(network.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
+    steps = plan.epochs * (len(x) // plan.batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, total_steps=steps, pct_start=0.2)
+    parts = {"network": network, "averaged": averaged, "optimiser": optimiser, "schedule": schedule}
+    state, start = folder / "state.pt", 0
+    if resume and state.exists():
+        start = _restore(state, parts, generator, plan)
+    for epoch in range(start, plan.epochs):
+        began, total = time.monotonic(), 0.0
+        network.train()
+        for rows in torch.randperm(len(x), generator=generator).split(plan.batch):
+            if len(rows) < plan.batch:
+                continue
+            total += _step(network, optimiser, x[rows], targets[rows], soft[rows] if soft is not None else None, plan,
+                           generator)  # fmt: skip
+            schedule.step()
+            averaged.update_parameters(network)
+        _save(state, parts, generator, plan, epoch + 1)
+        mean = total / (len(x) // plan.batch)
+        log(f"{folder.name}: epoch {epoch + 1}/{plan.epochs}, loss {mean:.4f}, {time.monotonic() - began:.1f} s")
+    result: Classifier = averaged.module.eval()
+    return result
+
+
+def _step(
+    network: Classifier, optimiser: torch.optim.Optimizer, x: Tensor, targets: Tensor, soft: Tensor | None,
+    plan: Plan, generator: Generator,
+) -> float:  # fmt: skip
+    if soft is not None:
+        blend = plan.soft_share
+        targets = torch.where(torch.isnan(targets), soft, (1 - blend) * targets + blend * soft)
+    x, targets = mixup(shorten(perturb(x, generator), generator), targets, generator)
+    present = lead_subsets(len(x), generator)
+    value = loss(network(x, present), targets, plan.superclass_share)
+    optimiser.zero_grad()
+    value.backward()
+    nn.utils.clip_grad_norm_(network.parameters(), 2.0)
+    optimiser.step()
+    return float(value.detach())
+
+
+def _save(path: Path, parts: dict[str, Any], generator: Generator, plan: Plan, epoch: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = {name: part.state_dict() for name, part in parts.items()}
+    # The generator of torch itself drives the dropout.
+    whole |= {"generator": generator.get_state(), "torch": torch.get_rng_state(), "epoch": epoch}
+    whole["plan"] = json.dumps(asdict(plan))
+    torch.save(whole, path.with_suffix(".part"))
+    path.with_suffix(".part").replace(path)
+
+
+def _restore(path: Path, parts: dict[str, Any], generator: Generator, plan: Plan) -> int:
+    whole = torch.load(path, weights_only=True)
+    if whole["plan"] != json.dumps(asdict(plan)):
+        raise ValueError(f"{path} belongs to another plan: {whole['plan']}")
+    for name, part in parts.items():
+        part.load_state_dict(whole[name])
+    generator.set_state(whole["generator"])
+    torch.set_rng_state(whole["torch"])
+    return int(whole["epoch"])
+
+
+@torch.no_grad()
+def predict(network: Classifier, x: Tensor, present: Tensor | None = None, batch: int = 128) -> Tensor:
+    """Logits [n, concepts] of x [n, 12, samples]; `present` [12] is the same for all, every lead when None."""
+    mask = torch.ones(12) if present is None else present
+    return torch.cat([network(part, mask.expand(len(part), 12)) for part in x.split(batch)])

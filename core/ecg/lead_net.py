@@ -1,0 +1,103 @@
+"""The default ECG network: residual convolutions over whichever of the twelve leads are there.
+
+The first layer sums one filter bank per lead, so an absent lead adds nothing; what its absence means
+is told by a gain and an offset on the first features, linear in the mask of the leads.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEADS = 12
+STRIDE = 16
+
+
+class Excite(nn.Module):
+    """Channel gains from the mean over time (squeeze and excitation, arXiv 1709.01507)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.narrow = nn.Linear(width, width // 8)
+        self.wide = nn.Linear(width // 8, width)
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """x [B, width, n] and the padding mask [B, 1, n] -> [B, width, n]."""
+        mean = (x * valid).sum(-1) / valid.sum(-1).clamp(min=1)
+        return x * torch.sigmoid(self.wide(F.relu(self.narrow(mean)))).unsqueeze(-1)
+
+
+class Residual(nn.Module):
+    """Two convolutions and a shortcut; the first convolution halves the length when `stride` is 2."""
+
+    def __init__(self, width_in: int, width: int, stride: int, kernel: int) -> None:
+        super().__init__()
+        half = kernel // 2
+        self.first = nn.Conv1d(width_in, width, kernel, stride, half, bias=False)
+        self.first_norm = nn.BatchNorm1d(width)
+        self.second = nn.Conv1d(width, width, kernel, 1, half, bias=False)
+        self.second_norm = nn.BatchNorm1d(width)
+        self.excite = Excite(width)
+        self.stride = stride
+        same = stride == 1 and width_in == width
+        self.shortcut = nn.Identity() if same else nn.Conv1d(width_in, width, 1, bias=False)
+        self.dropout = nn.Dropout(0.1)
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """x [B, width_in, n] and the mask of its outcome [B, 1, n / stride] -> [B, width, n / stride]."""
+        inner = self.dropout(F.relu(self.first_norm(self.first(x))))
+        inner = self.excite(self.second_norm(self.second(inner)), valid)
+        short = F.avg_pool1d(x, 2, ceil_mode=True) if self.stride == 2 else x
+        return F.relu(inner + self.shortcut(short)) * valid
+
+
+class LeadNet(nn.Module):
+    """x [B, 12, n] at 100 Hz and which rows are real [B, 12] -> embedding [B, dim] and tokens.
+
+    Rows of zeros count as absent, and times at which every lead is zero as padding: neither reaches
+    the result, and rows marked absent may hold anything.
+    """
+
+    def __init__(self, widths: tuple[int, ...] = (64, 96, 128, 160), dim: int = 128, kernel: int = 7) -> None:
+        super().__init__()
+        stem = widths[0]
+        self.stem = nn.Conv1d(LEADS, stem, 15, 2, 7, bias=False)
+        self.lead_gain = nn.Linear(LEADS, stem)
+        self.lead_offset = nn.Linear(LEADS, stem)
+        self.stem_norm = nn.BatchNorm1d(stem)
+        blocks = [Residual(stem, stem, 1, kernel)]
+        blocks += [Residual(a, b, 2, kernel) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+        self.blocks = nn.ModuleList(blocks)
+        self.strides = [1] + [2] * (len(widths) - 1)
+        self.pooled_dropout = nn.Dropout(0.2)
+        self.out = nn.Linear(2 * widths[-1], dim)
+        self.dim, self.token_dim = dim, widths[-1]
+
+    def forward(self, x: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Embedding [B, dim] and tokens [B, pieces, token_dim], a piece for every 160 ms."""
+        features, valid = self.features(x, present)
+        count = valid.sum(-1).clamp(min=1)
+        mean = features.sum(-1) / count
+        # Features are not negative and zero in the padding, so the padding is never the maximum.
+        highest = features.amax(-1)
+        pooled = self.pooled_dropout(torch.cat([mean, highest], dim=1))
+        return self.out(pooled), features.transpose(1, 2)
+
+    def features(self, x: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """The last feature map [B, token_dim, pieces] and which pieces are no padding [B, 1, pieces]."""
+        x = torch.where(present.unsqueeze(-1) > 0.5, x, torch.zeros_like(x))
+        moving = x.abs()
+        leads = (moving.amax(-1) > 0).to(x.dtype)
+        valid = F.max_pool1d((moving.amax(1, keepdim=True) > 0).to(x.dtype), 2, ceil_mode=True)
+        # As many leads as there are, the same scale: the sum over leads grows as the root of their number.
+        scale = torch.sqrt(LEADS / leads.sum(1).clamp(min=1))
+        hidden = self.stem_norm(self.stem(x) * scale[:, None, None])
+        absent = 1 - leads
+        hidden = hidden * (1 + self.lead_gain(absent).unsqueeze(-1)) + self.lead_offset(absent).unsqueeze(-1)
+        hidden = F.relu(hidden) * valid
+        for block, stride in zip(self.blocks, self.strides, strict=True):
+            if stride == 2:
+                valid = F.max_pool1d(valid, 2, ceil_mode=True)
+            hidden = block(hidden, valid)
+        return hidden, valid
