@@ -17,7 +17,7 @@ from medpipe.core.ecg.encoder import Encoder, describe
 from medpipe.core.errors import ModelError
 from medpipe.formats.jsonl import Record
 from medpipe.formats.leads import canonical_lead, model_lead
-from medpipe.formats.record import SIGNAL_KEYS, lead_units, physical_signal
+from medpipe.formats.record import SIGNAL_KEYS, lead_ranges, lead_units, physical_signal
 from medpipe.formats.units import millivolts
 
 
@@ -143,10 +143,10 @@ def as_recording(record: Record, wanted: tuple[str, ...]) -> Recording:
         if lead not in wanted and stand_in in wanted and stand_in not in leads:
             leads[row] = stand_in
     converted = [millivolts(unit) for unit in lead_units(record)]
-    ranges = record.get("adc_range")
+    ranges = lead_ranges(record)
     scale = [factor if factor is not None else 1.0 for factor, _ in converted]
-    if isinstance(ranges, list):
-        ranges = [(low * factor, high * factor) for (low, high), factor in zip(ranges, scale, strict=False)]
+    if ranges is not None:
+        ranges = [(low * factor, high * factor) for (low, high), factor in zip(ranges, scale, strict=True)]
     return Recording(
         read=lambda start, stop: np.asarray(signal.read(start, stop), np.float32),
         samples=signal.shape[1],
@@ -154,5 +154,5 @@ def as_recording(record: Record, wanted: tuple[str, ...]) -> Recording:
         leads=leads,
         units=[unit for _, unit in converted],
         scale=scale,
-        adc_range=ranges if isinstance(ranges, list) and len(ranges) == len(leads) else None,
+        adc_range=ranges,
     )

@@ -36,6 +36,8 @@ def select_leads(record: Record, names: list[str]) -> Record:
         raise FormatError("missing-leads", f"no lead {', '.join(missing)}; there are {', '.join(have)}")
     rows = [have.index(name) for name in wanted]
     changed = {key: [record[key][row] for row in rows] for key in _PER_LEAD if isinstance(record.get(key), list)}
+    if not isinstance((record.get("adc_range") or [0])[0], list):
+        changed.pop("adc_range", None)
     if isinstance(record.get("units"), list):
         changed["units"] = [record["units"][row] for row in rows]
     return {**record, **changed, "leads": wanted, "signal": part(signal, rows)}
@@ -117,4 +119,4 @@ def with_fields(record: Record, names: list[str]) -> Record:
     """With these entries of the file's header; null for one that it does not have."""
     signal = record.get("signal")
     headers = signal.ecg.headers if isinstance(signal, EcgSignal) else record.get("fields", {})
-    return {**record, "fields": {name: headers.get(name) for name in names}}
+    return {**record, "fields": {name: headers.get(name, headers.get(name.lower())) for name in names}}

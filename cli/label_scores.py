@@ -17,7 +17,6 @@ from medpipe.cli.predictions import Predictions, read_predictions
 from medpipe.cli.truth import Truth, read_truth
 from medpipe.core import __version__
 from medpipe.core.metrics.labels import compare_labels, score_labels
-from medpipe.core.metrics.table import text_table
 
 
 @dataclass(frozen=True, slots=True)

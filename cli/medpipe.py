@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from medpipe.cli.command import command_group
+from medpipe.cli.command import Body, command_group
 
 NAME = "medpipe"
 
@@ -73,7 +73,7 @@ def list_commands() -> int:
     return 0
 
 
-_MODELS = {
+_MODELS: dict[str, Body] = {
     "list": list_models,
     "verify": verify_models,
     "fetch": fetch_model,

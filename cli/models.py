@@ -3,8 +3,80 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from medpipe.cli.exits import BAD_STREAM, GOOD, NO_STREAM, SOME_FAILED, UNAVAILABLE, Fatal
+from medpipe.cli.exits import BAD_STREAM, GOOD, SOME_FAILED, UNAVAILABLE, Fatal
 from medpipe.core import checkpoints
 from medpipe.core.errors import ModelError
+
+Made = TypeVar("Made")
+
+
+def _or_fatal(call: Callable[[], Made]) -> Made:
+    try:
+        return call()
+    except ModelError as error:
+        raise Fatal(UNAVAILABLE if error.unavailable else BAD_STREAM, str(error)) from None
+
+
+def _default_digest() -> str:
+    from medpipe.core.ecg.default_model import DefaultModel
+
+    return _or_fatal(DefaultModel.load).sha256
+
+
+def show() -> int:
+    """Print the list: name, whether it is there, architecture, digest, and where to get it."""
+    own = _or_fatal(checkpoints.registered)
+    rows = [("default", "embedded", "default", _default_digest()[:12], "inside this package")]
+    for entry in own.values():
+        state = "here" if Path(entry.path).is_file() else "gone"
+        rows.append((entry.name, state, entry.arch or "-", entry.sha256[:12], entry.path))
+    for known in checkpoints.CATALOGUE:
+        if known.name not in own and known.name != "default":
+            state = "can be fetched" if known.url and known.sha256 else "absent"
+            rows.append((known.name, state, known.arch, (known.sha256 or "-")[:12], known.where))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        print("  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4]]))
+    return GOOD
+
+
+def verify(names: list[str]) -> int:
+    """Compare digests; the exit code is 1 when one differs."""
+    wanted = names or ["default", *_or_fatal(checkpoints.registered)]
+    wrong = 0
+    for name in wanted:
+        if name == "default":
+            print(f"default: {_default_digest()} as shipped")
+            continue
+        found = _or_fatal(lambda name=name: checkpoints.verify(name))  # type: ignore[misc]
+        if found.matches is False:
+            wrong += 1
+            print(f"{name}: {found.sha256} differs from {found.expected}")
+        else:
+            print(f"{name}: {found.sha256}" + ("" if found.matches is None else " as registered"))
+    return SOME_FAILED if wrong else GOOD
+
+
+def fetch(name: str) -> int:
+    """Fetch, check and register a checkpoint of the catalogue."""
+    entry = _or_fatal(lambda: checkpoints.fetch(name))
+    print(f"medpipe: {entry.name} is at {entry.path}", file=sys.stderr)
+    return GOOD
+
+
+def add(name: str, path: str, arch: str | None) -> int:
+    """Register a file of the user's own."""
+    entry = _or_fatal(lambda: checkpoints.add(name, path, arch))
+    print(f"medpipe: --model {entry.name} is {entry.path}, sha256 {entry.sha256}", file=sys.stderr)
+    return GOOD
+
+
+def remove(name: str) -> int:
+    """Take a registered name off the list."""
+    entry = _or_fatal(lambda: checkpoints.remove(name))
+    print(f"medpipe: {entry.name} is off the list; {entry.path} stays", file=sys.stderr)
+    return GOOD

@@ -53,14 +53,16 @@ class Report:
             self._bar.clear()
         print(f"{self._command}: {message}", file=sys.stderr)
 
-    def end(self, state: State, *, complete: bool) -> None:
-        """The summary: always when something failed or is left, else only when asked for."""
+    def end(self, state: State, *, complete: bool, check: bool = False) -> None:
+        """The summary: always after --check and when something failed or is left, else only when asked for."""
         if self._bar is not None:
             self._bar.close()
         failed = sum(state.failed.values())
-        if self._run.quiet or (complete and not failed and not state.passed and not self._run.verbose):
+        if self._run.quiet or (complete and not failed and not state.passed and not self._run.verbose and not check):
             return
-        parts = [f"{state.records} records written"]
+        parts = [f"{state.records} records {'read' if check else 'written'}"]
+        if check and not failed:
+            parts.append("no errors")
         if failed:
             parts.append(f"{failed} inputs failed ({tally_text(state.failed)})")
         if state.passed:

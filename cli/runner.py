@@ -108,7 +108,7 @@ def _run(job: Job, options: InputOptions, stop: StopRequest, pool: Pool, output:
         report.end(output.state, complete=False)
         return stop.exit_code if end == "stopped" else SOME_FAILED
     output.finish()
-    report.end(output.state, complete=True)
+    report.end(output.state, complete=True, check=job.check)
     return SOME_FAILED if output.state.failed else GOOD
 
 

@@ -29,7 +29,13 @@ class Target:
 
     def complete(self) -> bool:
         """Whether an earlier run has finished it, with nothing left to resume."""
-        return self.path is not None and self.path.exists() and not _beside(self.path, ".state").exists()
+        if self.path is None or not self.path.exists():
+            return False
+        # Killed after the part had become the file: only its litter is left.
+        if not _beside(self.path, ".part").exists():
+            for suffix in (".part.arrays", ".state"):
+                _beside(self.path, suffix).unlink(missing_ok=True)
+        return not _beside(self.path, ".state").exists()
 
     def open(self, command: str, digest: str, resume_digest: str, *, resume: bool) -> Output:
         """The output, ready for records; Fatal when it cannot be written or resumed."""

@@ -72,7 +72,7 @@ def array_bytes(value: Any) -> int:
 def little_endian(array: NDArray[Any]) -> NDArray[Any]:
     """C-ordered and little-endian, copied only when it was not."""
     dtype = array.dtype.newbyteorder("<") if array.dtype.byteorder == ">" else array.dtype
-    return np.ascontiguousarray(array, dtype=dtype)
+    return np.asarray(array, dtype=dtype, order="C")
 
 
 def encode_inline(value: Any) -> orjson.Fragment:

@@ -100,13 +100,25 @@ def ecg_record(ecg: Ecg, path: str, ident: str, source: dict[str, Any] | None) -
     if ecg.said:
         record["notes"] = ecg.said
     if ecg.adc_range is not None:
-        record["adc_range"] = [[round(low, 6), round(high, 6)] for low, high in ecg.adc_range]
+        ranges = [[round(low, 6), round(high, 6)] for low, high in ecg.adc_range]
+        record["adc_range"] = ranges[0] if all(one == ranges[0] for one in ranges) else ranges
     record["signal"] = EcgSignal(ecg, path, (len(ecg.leads), ecg.samples), np.dtype("<f4"))
     return record
 
 
 def _number(value: float) -> float | int:
     return int(value) if float(value).is_integer() else float(value)
+
+
+def lead_ranges(record: Record) -> list[tuple[float, float]] | None:
+    """What the converter of each lead can give, in the record's units; None where nobody said."""
+    ranges = record.get("adc_range")
+    if not isinstance(ranges, list) or not ranges:
+        return None
+    each = ranges if isinstance(ranges[0], list) else [ranges] * len(record["leads"])
+    if len(each) != len(record["leads"]) or any(len(one) != 2 for one in each):
+        raise FormatError("bad-array", "adc_range is not a pair, nor a pair for each lead")
+    return [(float(low), float(high)) for low, high in each]
 
 
 def lead_units(record: Record) -> list[str]:

@@ -51,11 +51,10 @@ def file_size(path: str, what: str) -> int:
     """Size of a signal file in bytes; FormatError when it is absent or a pointer."""
     try:
         size = os.stat(path).st_size
-        if size < _POINTER_BYTES:
-            with open(path, "rb") as file:
-                refuse_pointer(file.read(64), what)
     except OSError as error:
         raise unreadable(path, what, error) from error
+    if size < _POINTER_BYTES:
+        refuse_pointer(read_upto(path, 0, 64, what), what)
     return size
 
 
@@ -70,8 +69,9 @@ def read_bytes(path: str, offset: int, count: int, what: str) -> NDArray[np.uint
 def read_upto(path: str, offset: int, count: int, what: str) -> bytes:
     """At most `count` bytes of a file from `offset`, fewer where it ends; FormatError when it does not open."""
     try:
-        # Half the time of `open`, which matters at thousands of small files a second.
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Half the time of `open`, which matters at thousands of small files a second. A named pipe must not
+        # make the run wait.
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise unreadable(path, what, error) from error
     try:

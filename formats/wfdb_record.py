@@ -7,6 +7,7 @@ import os
 from medpipe.formats.ecg import Ecg
 from medpipe.formats.wfdb_files import record_stem
 from medpipe.formats.wfdb_header import read_header
+from medpipe.formats.wfdb_segments import segmented_ecg
 from medpipe.formats.wfdb_single import single_ecg
 
 
@@ -31,6 +32,4 @@ def open_wfdb(path: str) -> Ecg:
     header = read_header(header_path)
     if header.segments is None:
         return single_ecg(header, header_path, hold=True)
-    from medpipe.formats.wfdb_segments import segmented_ecg
-
     return segmented_ecg(header, header_path)

@@ -98,8 +98,8 @@ LAYOUTS = {
     310: Layout(3, 4, -(2**9), _format_310, (0, 2, 4)),
     311: Layout(3, 4, -(2**9), _format_311, (0, 2, 3)),
 }
-# Samples of these are decoded by the wfdb package.
-COMPRESSED = (508, 516, 524)
+# Decoded by the wfdb package, with the counts that stand for an absent sample.
+COMPRESSED = {508: -(2**7), 516: -(2**15), 524: -(2**23)}
 DIFFERENCES = 8
 
 

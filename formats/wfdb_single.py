@@ -90,7 +90,10 @@ def _source(signals: list[Signal], files: list[tuple[SignalFile, list[int]]], sa
 def _check_files(
     header: Header, files: list[tuple[SignalFile, list[int]]], samples: int, said: dict[str, Any], *, hold: bool
 ) -> None:
-    """Lengths always; checksums of a record that is small, or whose file is longer than its header says."""
+    """Lengths always; checksums of a record that is small enough to be held.
+
+    A wrong checksum is only noted, but where the file is also longer than the header says the two disagree.
+    """
     hold = hold and sum(file.bytes_needed(samples) for file, _ in files) <= HOLD_BYTES
     wrong: list[int] = []
     for file, rows in files:

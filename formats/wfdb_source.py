@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.formats.errors import FormatError
-from medpipe.formats.wfdb_signal import Counts, SignalFile
+from medpipe.formats.wfdb_signal import COMPRESSED, LAYOUTS, Counts, SignalFile
 
 ABSENT = int(np.iinfo(np.int32).min)
 
@@ -70,19 +70,25 @@ class FlacSource:
     def counts(self, start: int, stop: int) -> Counts:
         """int32 [leads, stop - start]."""
         import wfdb
-        from wfdb.io._signal import INVALID_SAMPLE_VALUE
 
+        if start == stop:
+            return np.empty((len(self.formats), 0), np.int32)
         try:
             record = wfdb.rdrecord(self.stem, sampfrom=start, sampto=stop, physical=False)
         except ImportError as error:
             raise FormatError("unknown-format", "FLAC signal files need the soundfile package") from error
-        except (ValueError, OSError, RuntimeError, IndexError, TypeError) as error:
+        except (ValueError, OSError, RuntimeError, LookupError, TypeError) as error:
             kind = "truncated" if isinstance(error, ValueError) else "bad-signal"
             raise FormatError(kind, "the wfdb package cannot decode the record's FLAC signal file") from error
         found: NDArray[np.int64] = record.d_signal.T.astype(np.int64)
-        absent = np.array([INVALID_SAMPLE_VALUE[str(number)] for number in self.formats])
+        absent = np.array([_absent_count(number) for number in self.formats])
         found[found == absent[:, None]] = ABSENT
         return found.astype(np.int32)
+
+
+def _absent_count(number: int) -> int:
+    stated = COMPRESSED[number] if number in COMPRESSED else LAYOUTS[number].absent
+    return ABSENT if stated is None else stated
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """MERL's ResNet-1D arranged for one CPU core: norms folded in, channels last, Winograd's F(4, 3).
 
 The function is that of `ResNet1d` in evaluation, equal to rounding. Batch normalisation becomes part
-of the weights and bias before it. Features lie as [time, channels], where a convolution of width 1 is
+of the weights and bias before it. Features lie as [records, time, channels], where a convolution of width 1 is
 one matrix product and a strided one a product over its gathered taps. A convolution of width 3 and
 stride 1, where nearly all the time goes, takes six products for four outputs instead of twelve
 (Lavin and Gray, "Fast algorithms for convolutional neural networks", CVPR 2016, section 4.1).
@@ -18,6 +18,9 @@ from torch import Tensor, nn
 from medpipe.core.ecg.merl_resnet import BasicBlock, Bottleneck, ResNet1d
 
 _TILE: Final = 4
+# Stages with this many channels or more have weights larger than their features: there, records that
+# share a product save time, and before it they would only crowd each other out of the cache.
+_SHARED_WIDTH: Final = 256
 # The filter's transform G of F(4, 3): three taps become six.
 _G: Final = (
     (1 / 4, 0.0, 0.0),
@@ -30,7 +33,7 @@ _G: Final = (
 
 
 class FoldedResNet(nn.Module):
-    """A trained ResNet1d, for inference on a CPU; records of a batch run one after the other."""
+    """A trained ResNet1d, for inference on a CPU."""
 
     def __init__(self, network: ResNet1d) -> None:
         super().__init__()
@@ -38,16 +41,21 @@ class FoldedResNet(nn.Module):
         self.stem = _convolution(network.conv1, network.bn1)
         stages = (network.layer1, network.layer2, network.layer3, network.layer4)
         blocks = [block for stage in stages for block in stage if isinstance(block, BasicBlock | Bottleneck)]
-        self.blocks = nn.ModuleList(map(_Block, blocks))
+        wide = [block.conv1.out_channels >= _SHARED_WIDTH for block in blocks]
+        self.alone = nn.ModuleList(map(_Block, blocks[: wide.index(True)]))
+        self.shared = nn.ModuleList(map(_Block, blocks[wide.index(True) :]))
 
     @torch.inference_mode()
     def forward(self, x: Tensor) -> Tensor:
         """[B, leads, L] -> the feature map [B, width, ceil(L / 16)]."""
-        return torch.stack([self._record(record) for record in x]).transpose(1, 2)
+        y = torch.cat([self._early(record) for record in x.transpose(1, 2).split(1)])
+        for block in self.shared:
+            y = block(y)
+        return y.transpose(1, 2)
 
-    def _record(self, record: Tensor) -> Tensor:
-        y: Tensor = self.stem(record.T).relu_()
-        for block in self.blocks:
+    def _early(self, record: Tensor) -> Tensor:
+        y: Tensor = self.stem(record).relu_()
+        for block in self.alone:
             y = block(y)
         return y
 
@@ -73,7 +81,7 @@ class _Block(nn.Module):
 
 
 class _Gathered(nn.Module):
-    """Any convolution as one product over the taps of each output, [L, C] -> [ceil(L / stride), N]."""
+    """Any convolution as one product over the taps of each output, [B, L, C] -> [B, ceil(L / stride), N]."""
 
     weight: Tensor
     bias: Tensor
@@ -86,14 +94,17 @@ class _Gathered(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.taps == 1:
-            return torch.addmm(self.bias, x[:: self.stride], self.weight)
-        side = self.taps // 2
-        taps = F.pad(x, (0, 0, side, side)).unfold(0, self.taps, self.stride)
-        return torch.addmm(self.bias, taps.transpose(1, 2).flatten(1), self.weight)
+            taps = x[:, :: self.stride]
+        else:
+            side = self.taps // 2
+            padded = F.pad(x, (0, 0, side, side))
+            taps = padded.unfold(1, self.taps, self.stride).transpose(2, 3).flatten(2)
+        rows = taps.flatten(0, 1)
+        return torch.addmm(self.bias, rows, self.weight).unflatten(0, taps.shape[:2])
 
 
 class _Winograd(nn.Module):
-    """A convolution of width 3 and stride 1, four outputs at a time, [L, C] -> [L, N]."""
+    """A convolution of width 3 and stride 1, four outputs at a time, [B, L, C] -> [B, L, N]."""
 
     weight: Tensor
     bias: Tensor
@@ -105,17 +116,19 @@ class _Winograd(nn.Module):
         self.register_buffer("bias", bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        tiles = -(-len(x) // _TILE)
+        records, length, _ = x.shape
+        tiles = -(-length // _TILE)
         products = torch.bmm(_tiles(x, tiles), self.weight)
-        return _outputs(products, self.bias)[: len(x)]
+        return _outputs(products, self.bias).view(records, tiles * _TILE, -1)[:, :length]
 
 
 def _tiles(x: Tensor, tiles: int) -> Tensor:
-    """B^T d: the six combinations of the six inputs of each tile, [6, tiles, C]."""
-    padded = x.new_zeros(tiles * _TILE + 2, x.shape[1])
-    padded[1 : len(x) + 1] = x
-    d = [padded[first : first + tiles * _TILE - 3 : _TILE] for first in range(6)]
-    v = x.new_empty(6, tiles, x.shape[1])
+    """B^T d: the six combinations of the six inputs of each tile, [6, B * tiles, C]."""
+    records, length, channels = x.shape
+    padded = x.new_zeros(records, tiles * _TILE + 2, channels)
+    padded[:, 1 : length + 1] = x
+    d = [padded[:, first : first + tiles * _TILE - 3 : _TILE] for first in range(6)]
+    v = x.new_empty(6, records, tiles, channels)
     even, odd = torch.sub(d[4], d[2], alpha=4), torch.sub(d[3], d[1], alpha=4)
     torch.add(even, odd, out=v[1])
     torch.sub(even, odd, out=v[2])
@@ -125,21 +138,21 @@ def _tiles(x: Tensor, tiles: int) -> Tensor:
     torch.sub(even, odd, alpha=2, out=v[4])
     torch.sub(d[4], d[2], alpha=5, out=v[0]).add_(d[0], alpha=4)
     torch.sub(d[5], d[3], alpha=5, out=v[5]).add_(d[1], alpha=4)
-    return v
+    return v.flatten(1, 2)
 
 
 def _outputs(m: Tensor, bias: Tensor) -> Tensor:
-    """A^T m and the bias: four outputs a tile, [4 * tiles, N]."""
+    """A^T m and the bias: four outputs a tile, [B * tiles, 4, N]."""
     y = m.new_empty(m.shape[1], _TILE, m.shape[2])
     near, far = m[1] + m[2], m[3] + m[4]
-    m[0] += bias
+    near += bias
     torch.add(near, far, out=y[:, 0]).add_(m[0])
-    torch.add(near, far, alpha=4, out=y[:, 2]).add_(bias)
+    torch.add(near, far, alpha=4, out=y[:, 2])
     torch.sub(m[1], m[2], out=near).add_(bias)
     torch.sub(m[3], m[4], out=far)
     torch.add(near, far, alpha=2, out=y[:, 1])
     torch.add(near, far, alpha=8, out=y[:, 3]).add_(m[5])
-    return y.flatten(0, 1)
+    return y
 
 
 def _convolution(conv: nn.Module, norm: nn.Module) -> nn.Module:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -47,6 +46,7 @@ class Merl(EcgNetwork):
         encoder = _encoder(arch)
         self.dim = SHARED_WIDTH if contrastive else encoder.width
         self.text_weights: dict[str, Tensor] = {}
+        self.folded_pool: nn.Module | None = None
         if contrastive:
             self._add_head(encoder)
         self.ecg_encoder: nn.Module = encoder
@@ -105,9 +105,12 @@ class Merl(EcgNetwork):
         features: Tensor = self.ecg_encoder(x)
         if not self.contrastive:
             return features if features.ndim == 2 else features.mean(dim=2)
-        embedded: Tensor = (
-            self.proj_e(features) if features.ndim == 2 else self.att_pool_head(self.downconv(features))[0]
-        )
+        if self.folded_pool is not None:
+            embedded: Tensor = self.folded_pool(features)
+        elif features.ndim == 2:
+            embedded = self.proj_e(features)
+        else:
+            embedded = self.att_pool_head(self.downconv(features))[0]
         return embedded
 
     def tokens(self, x: Tensor, present: Tensor) -> Tensor:
@@ -136,10 +139,13 @@ class Merl(EcgNetwork):
 
     def for_inference(self) -> Self:
         """See EcgNetwork: a ResNet is folded and laid out for the CPU; this network is changed."""
+        from medpipe.core.ecg.folded_pool import FoldedPool
         from medpipe.core.ecg.folded_resnet import FoldedResNet
 
         if isinstance(self.ecg_encoder, ResNet1d):
             self.ecg_encoder = FoldedResNet(self.ecg_encoder)
+            if self.contrastive:
+                self.folded_pool = FoldedPool(self.downconv, self.att_pool_head)
         return self
 
 

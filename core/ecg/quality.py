@@ -134,4 +134,4 @@ class QualityTally:
 
 
 def _named(leads: Sequence[str], which: NDArray[np.bool_]) -> list[str]:
-    return [leads[row] for row in np.flatnonzero(which)]
+    return [lead for lead, here in zip(leads, which, strict=True) if here]

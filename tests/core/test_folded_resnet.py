@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from medpipe.core.ecg.attention_pool import AttentionPool
+from medpipe.core.ecg.folded_pool import FoldedPool
 from medpipe.core.ecg.folded_resnet import FoldedResNet
 from medpipe.core.ecg.merl_resnet import ResNet1d
 
@@ -41,7 +43,23 @@ def test_in_double_precision_it_is_the_same_function() -> None:
 
 
 @torch.inference_mode()
+def test_the_folded_head_is_the_same_function() -> None:
+    torch.manual_seed(2)
+    downconv, pool = nn.Conv1d(512, 256, 1), AttentionPool()
+    nn.init.normal_(pool.mhsa.in_proj_bias)
+    nn.init.normal_(pool.positional_embedding)
+    features = torch.rand(3, 512, 313)
+    expected = pool(downconv(features))[0]
+    torch.testing.assert_close(FoldedPool(downconv, pool)(features), expected, atol=1e-5, rtol=0)
+    downconv, pool, features = downconv.double(), pool.double(), features.double()
+    expected = pool(downconv(features))[0]
+    torch.testing.assert_close(FoldedPool(downconv, pool)(features), expected, atol=1e-12, rtol=0)
+
+
+@torch.inference_mode()
 def test_a_record_does_not_depend_on_its_neighbours() -> None:
     folded = FoldedResNet(trained_like("resnet18"))
     x = torch.rand(3, 12, 5000)
-    assert torch.equal(folded(x)[2], folded(x[2:])[0])
+    torch.testing.assert_close(folded(x)[2], folded(x[2:])[0], atol=1e-6, rtol=0)
+    others = torch.cat((torch.rand(2, 12, 5000), x[2:]))
+    assert torch.equal(folded(x)[2], folded(others)[2])

@@ -135,6 +135,14 @@ def test_a_folder_in_place_of_a_file_is_unreadable(record):
     assert kind_of(record) in {"unreadable", "truncated"}
 
 
+@pytest.mark.parametrize("suffix", [".dat", ".hea"])
+def test_a_named_pipe_does_not_make_the_run_wait(record, suffix):
+    path = record.with_suffix(suffix)
+    path.unlink()
+    os.mkfifo(path)
+    assert kind_of(record) in {"unreadable", "bad-header"}
+
+
 def test_a_window_outside_the_recording_is_refused(record):
     ecg = open_wfdb(str(record))
     for start, stop in [(-1, 5), (0, 51), (9, 8)]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import wfdb
 
+from medpipe.formats.errors import FormatError
 from medpipe.formats.wfdb_record import open_wfdb
 from medpipe.formats.wfdb_signal import LAYOUTS
 
@@ -169,6 +170,11 @@ def test_flac_goes_through_the_wfdb_package(tmp_path, number):
     (tmp_path / "rec.hea").write_text("\n".join(["rec 2 500 300", *lines]))
     agree(tmp_path / "rec")
     agree(tmp_path / "rec", start=50, stop=100)
+    assert open_wfdb(str(tmp_path / "rec")).read(5, 5).shape == (2, 0)
+    header = (tmp_path / "rec.hea").read_text()
+    (tmp_path / "rec.hea").write_text(header.replace("500 300", "500 400"))
+    with pytest.raises(FormatError, match="FLAC"):
+        open_wfdb(str(tmp_path / "rec")).read(0, 400)
 
 
 def test_every_layout_is_tried_here():
