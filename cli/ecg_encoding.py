@@ -120,7 +120,8 @@ class Encoding:
         if made.tokens is not None:
             out |= {"tokens": made.tokens, "token_layout": made.token_layout}
         out["encoder"] = describe(self.encoder)
-        return out | described(made)
+        stand_ins = _stand_ins(record["leads"], self.encoder.leads)
+        return out | described(made) | ({"leads_standing_in": stand_ins} if stand_ins else {})
 
 
 def described(made: Encoded) -> Record:
@@ -131,17 +132,21 @@ def described(made: Encoded) -> Record:
     return said | {"quality": made.quality, "windows": made.windows}
 
 
+def _stand_ins(names: list[str], wanted: tuple[str, ...]) -> dict[str, str]:
+    """Modified limb leads of a recording that has not the leads they stand for."""
+    leads = [canonical_lead(str(name)) for name in names]
+    pairs = {lead: model_lead(lead) for lead in leads if lead not in wanted}
+    return {lead: meant for lead, meant in pairs.items() if meant in wanted and meant not in leads}
+
+
 def as_recording(record: Record, wanted: tuple[str, ...]) -> Recording:
     """The recording of an ECG record; FormatError when it is none.
 
     A modified limb lead stands for its namesake where the record has not that lead itself.
     """
     signal, fs, names = physical_signal(record)
-    leads = [canonical_lead(name) for name in names]
-    for row, lead in enumerate(leads):
-        stand_in = model_lead(lead)
-        if lead not in wanted and stand_in in wanted and stand_in not in leads:
-            leads[row] = stand_in
+    stand_ins = _stand_ins(names, wanted)
+    leads = [stand_ins.get(lead, lead) for lead in map(canonical_lead, names)]
     converted = [millivolts(unit) for unit in lead_units(record)]
     ranges = lead_ranges(record)
     scale = [factor if factor is not None else 1.0 for factor, _ in converted]

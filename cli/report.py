@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 class Report:
     """Messages and progress of one run."""
 
@@ -60,13 +64,13 @@ class Report:
         failed = sum(state.failed.values())
         if self._run.quiet or (complete and not failed and not state.passed and not self._run.verbose and not check):
             return
-        parts = [f"{state.records} records {'read' if check else 'written'}"]
+        parts = [f"{_count(state.records, 'record')} {'read' if check else 'written'}"]
         if check and not failed:
             parts.append("no errors")
         if failed:
-            parts.append(f"{failed} inputs failed ({tally_text(state.failed)})")
+            parts.append(f"{_count(failed, 'input')} failed ({tally_text(state.failed)})")
         if state.passed:
-            parts.append(f"{state.passed} error records from upstream passed through")
+            parts.append(f"{_count(state.passed, 'error record')} from upstream passed through")
         if not complete:
             parts.append("stopped with work left" + ("" if self._run.output == "-" else "; --resume goes on"))
         self._say(", ".join(parts))

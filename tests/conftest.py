@@ -19,7 +19,9 @@ Run = Callable[..., subprocess.CompletedProcess[bytes]]
 def run() -> Run:
     """run("med-cat", ..., cwd=..., stdin=b""): a finished process with its bytes."""
 
-    def call(command: str, *arguments: str | Path, cwd: Path | None = None, stdin: bytes = b"", env: dict | None = None):
+    def call(
+        command: str, *arguments: str | Path, cwd: Path | None = None, stdin: bytes = b"", env: dict | None = None
+    ):
         return subprocess.run(
             [BIN / command, *map(str, arguments)],
             cwd=cwd,

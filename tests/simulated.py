@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+
 from medpipe.formats.leads import STANDARD_12
 from medpipe.formats.wfdb_write import write_wfdb
 

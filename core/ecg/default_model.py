@@ -74,8 +74,9 @@ class DefaultModel:
     def tokens(self, x: Array, present: Mask) -> list[Array]:
         """For each of the B windows its feature map, [pieces of 320 ms, channels], the padding left out."""
         found = []
-        for (_, tokens), window in zip(self._run(x, present), x, strict=True):
-            samples = window.shape[-1] - int(np.argmax(window.any(axis=0)[::-1])) if window.any() else 0
+        for (_, tokens), window, mask in zip(self._run(x, present), x, present, strict=True):
+            moving = np.flatnonzero(window[np.asarray(mask, bool)].any(axis=0))
+            samples = moving[-1] + 1 if len(moving) else 0
             found.append(tokens[0, : -(-samples * tokens.shape[1] // window.shape[-1])])
         return found
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medpipe.core.ecg.cosine import MEAN_OF_UNITS, unit
 from medpipe.core.ecg.encoder import Encoder
 from medpipe.core.ecg.gaps import fill_gaps
 from medpipe.core.ecg.quality import QualityTally
@@ -172,7 +173,7 @@ def _flush(
     if tokens:
         for (gather, _, there), made in zip(waiting, encoder.tokens(x, present), strict=True):
             gather.tokens.append(made)
-            gather.layouts.append(_layout(encoder.token_places(there)))
+            gather.layouts.append(_layout(encoder.token_places(there)[: len(made)]))
     waiting.clear()
 
 
@@ -198,7 +199,7 @@ def _result(encoder: Encoder, gather: _Gather | Exception, missing: str) -> Enco
         windows["skipped"] = gather.skipped
     embeddings = np.stack(gather.embeddings)
     return Encoded(
-        embedding=embeddings[0] if len(embeddings) == 1 else encoder.pool(embeddings),
+        embedding=embeddings[0] if len(embeddings) == 1 else _pooled(embeddings, encoder.pooling),
         tokens=np.concatenate(gather.tokens) if gather.tokens else None,
         token_layout=_windows_layout(gather.layouts),
         leads_used=used,
@@ -207,6 +208,12 @@ def _result(encoder: Encoder, gather: _Gather | Exception, missing: str) -> Enco
         quality=gather.quality.result(),
         windows=windows,
     )
+
+
+def _pooled(embeddings: NDArray[np.float32], pooling: str) -> NDArray[np.float32]:
+    """[windows, dim] -> [dim]. Unit vectors where scores are cosines: a score is then the mean over windows."""
+    windows = unit(embeddings) if pooling == MEAN_OF_UNITS else embeddings
+    return np.asarray(windows.mean(axis=0, dtype=np.float64), np.float32)
 
 
 def _windows_layout(layouts: list[dict[str, Any]]) -> dict[str, Any] | None:

@@ -55,10 +55,6 @@ class Encoder(Protocol):
         """For each token its lead, None where leads are mixed, and the number of its piece of time."""
         ...
 
-    def pool(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-        """[windows, dim] -> [dim], as `pooling` says."""
-        ...
-
     def scorer(self, queries: Sequence[str]) -> Scorer:
         """Text queries for this encoder's space; ModelError when it has no text side."""
         ...

@@ -15,6 +15,7 @@ from medpipe.core.checkpoints import (
     sha256_of,
 )
 from medpipe.core.errors import ModelError
+from medpipe.core.hub import hub_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,24 +175,8 @@ def _located(model: str) -> tuple[Path, str | None]:
             f"there is no model {model}: no such file or folder and no registered name; run: medpipe models",
             unavailable=True,
         )
-    return checkpoint_file(_from_hub(model)), None
+    return checkpoint_file(hub_folder(model, ("*.safetensors", "*.pth"), _has_checkpoint)), None
 
 
-def _from_hub(name: str) -> Path:
-    """The folder of a hub repository's checkpoints: from the cache, else fetched; .safetensors before .pth."""
-    from huggingface_hub import snapshot_download
-
-    for offline in (True, False):
-        for pattern in ("*.safetensors", "*.pth"):
-            try:
-                folder = Path(snapshot_download(name, allow_patterns=[pattern], local_files_only=offline))
-            except (OSError, ValueError):
-                # Not in the cache, no network, no such repository: the message below covers them all.
-                continue
-            if any(folder.glob(pattern)):
-                return folder
-    raise ModelError(
-        f"{name} is no file, no registered name, and could not be fetched from the hub; where there is a"
-        f" network run: hf download {name}",
-        unavailable=True,
-    )
+def _has_checkpoint(folder: Path) -> bool:
+    return any(folder.glob("*.safetensors")) or any(folder.glob("*.pth"))

@@ -29,9 +29,9 @@ class FoldedPool(nn.Module):
         steps = torch.cat((query, offset + positions[1:]))
         heads = pool.mhsa.num_heads
         to_query, to_key, to_value = _in_projections(pool.mhsa)
-        asked = (query @ to_query[0].T + to_query[1]).unflatten(-1, (heads, -1))[0]
-        keys = to_key[0].unflatten(0, (heads, -1))
-        toward = torch.einsum("hk,hkw->hw", asked / asked.shape[-1] ** 0.5, keys)
+        asked = (query @ to_query[0].T + to_query[1]).view(heads, -1)
+        keys = to_key[0].reshape(heads, asked.shape[1], -1)
+        toward = torch.einsum("hk,hkw->hw", asked / asked.shape[1] ** 0.5, keys)
         dtype = downconv.weight.dtype
         self.register_buffer("toward", (toward @ narrow).T.to(dtype).contiguous())
         self.register_buffer("offsets", (steps @ toward.T).to(dtype))
@@ -49,7 +49,7 @@ class FoldedPool(nn.Module):
         weights = scores.softmax(dim=1).transpose(1, 2)
         means = self.narrow(weights[:, :, 1:] @ features) + weights @ self.steps
         # Each head projects its own mean with its own rows of the value projection.
-        projected = self.value(means).unflatten(-1, (self.heads, -1))
+        projected = self.value(means).view(len(means), self.heads, self.heads, -1)
         mixed = projected.diagonal(dim1=1, dim2=2).transpose(1, 2).flatten(1)
         pooled: Tensor = self.c_proj(self.out_proj(mixed))
         return pooled

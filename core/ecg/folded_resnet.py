@@ -48,13 +48,13 @@ class FoldedResNet(nn.Module):
     @torch.inference_mode()
     def forward(self, x: Tensor) -> Tensor:
         """[B, leads, L] -> the feature map [B, width, ceil(L / 16)]."""
-        y = torch.cat([self._early(record) for record in x.transpose(1, 2).split(1)])
+        y = torch.cat([self._early(record) for record in x.transpose(1, 2)])
         for block in self.shared:
             y = block(y)
         return y.transpose(1, 2)
 
     def _early(self, record: Tensor) -> Tensor:
-        y: Tensor = self.stem(record).relu_()
+        y: Tensor = self.stem(record[None]).relu_()
         for block in self.alone:
             y = block(y)
         return y
@@ -99,8 +99,8 @@ class _Gathered(nn.Module):
             side = self.taps // 2
             padded = F.pad(x, (0, 0, side, side))
             taps = padded.unfold(1, self.taps, self.stride).transpose(2, 3).flatten(2)
-        rows = taps.flatten(0, 1)
-        return torch.addmm(self.bias, rows, self.weight).unflatten(0, taps.shape[:2])
+        records, steps, _ = taps.shape
+        return torch.addmm(self.bias, taps.flatten(0, 1), self.weight).view(records, steps, -1)
 
 
 class _Winograd(nn.Module):

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 LEADS = 12
-STRIDE = 16
 
 
 class Excite(nn.Module):
@@ -59,7 +58,7 @@ class LeadNet(nn.Module):
     the result, and rows marked absent may hold anything.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (64, 96, 128, 160), dim: int = 128, kernel: int = 7) -> None:
+    def __init__(self, widths: tuple[int, ...] = (48, 64, 96, 128, 160), dim: int = 128, kernel: int = 7) -> None:
         super().__init__()
         stem = widths[0]
         self.stem = nn.Conv1d(LEADS, stem, 15, 2, 7, bias=False)
@@ -72,10 +71,10 @@ class LeadNet(nn.Module):
         self.strides = [1] + [2] * (len(widths) - 1)
         self.pooled_dropout = nn.Dropout(0.2)
         self.out = nn.Linear(2 * widths[-1], dim)
-        self.dim, self.token_dim = dim, widths[-1]
+        self.widths, self.dim, self.kernel, self.token_dim = widths, dim, kernel, widths[-1]
 
     def forward(self, x: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """Embedding [B, dim] and tokens [B, pieces, token_dim], a piece for every 160 ms."""
+        """Embedding [B, dim] and tokens [B, pieces, token_dim], a piece for every 320 ms."""
         features, valid = self.features(x, present)
         count = valid.sum(-1).clamp(min=1)
         mean = features.sum(-1) / count

@@ -48,6 +48,8 @@ UNIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "ATRIAL": ("LAO/LAE", "RAO/RAE"),
     "ABNORMAL": ("MI", "STTC", "CD", "HYP"),
 }
+# Rhythms with next to no recordings to learn from: known, but not taught.
+RARE_RHYTHMS: Final = ("AFLT", "SVTAC", "PSVT", "PACE")
 CONCEPTS: Final = (*SUPERCLASSES, *SUBCLASSES, *FORMS, *RHYTHMS, *STATEMENTS, *UNIONS)
 
 _RATE_LIMIT: Final = 1e-6
@@ -138,7 +140,7 @@ def _known_of_codes(codes: Iterable[str]) -> dict[str, bool]:
     for code, subclass, superclass in _hierarchy():
         if code.rstrip("_") in codes or code in codes:
             found |= {subclass, superclass}
-    return _with_unions({concept: concept in found for concept in (*_names(), "AFLT", "SVTAC", "PSVT")})
+    return _with_unions({concept: concept in found for concept in (*_names(), *RARE_RHYTHMS)})
 
 
 def _known_of_lists(row: Mapping[str, str]) -> dict[str, bool]:
@@ -152,7 +154,7 @@ def _known_of_lists(row: Mapping[str, str]) -> dict[str, bool]:
     known |= {concept: concept in forms for concept in FORMS}
     if row["rhythm"]:
         rhythms = _listed(row["rhythm"])
-        known |= {concept: concept in rhythms for concept in (*RHYTHMS, "AFLT", "SVTAC", "PSVT")}
+        known |= {concept: concept in rhythms for concept in (*RHYTHMS, *RARE_RHYTHMS)}
     parents = {code.rstrip("_"): subclass for code, subclass, _ in _hierarchy()}
     known |= {code: False for code in STATEMENTS if parents[code] not in subclasses}
     return _with_unions(known)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import BIN, Run
+
 from medpipe.cli.medpipe import COMMANDS
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +45,15 @@ def test_help_imports_the_standard_library_and_typer_alone(command: str) -> None
     assert not heavy
 
 
-ALLOWED = {"typer", "medpipe", "annotated_doc", "shellingham", "typing_extensions", "sitecustomize", "distutils-precedence"}
+ALLOWED = {
+    "typer",
+    "medpipe",
+    "annotated_doc",
+    "shellingham",
+    "typing_extensions",
+    "sitecustomize",
+    "distutils-precedence",
+}
 
 
 def eval_list(text: str) -> list[str]:

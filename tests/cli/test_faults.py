@@ -68,9 +68,7 @@ def test_killed_many_times_and_resumed_it_writes_the_same_bytes(
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"x.{suffix}"]
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 75), (signal.SIGINT, 130)]
-)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 75), (signal.SIGINT, 130)])
 def test_a_signal_leaves_a_state_to_go_on_from(many: Path, whole: Path, tmp_path: Path, number: int, code: int) -> None:
     target = tmp_path / "x.jsonl"
     process = start(many, target)
@@ -99,9 +97,7 @@ def test_a_full_disk_says_so_and_keeps_what_was_finished(many: Path, whole: Path
 
 def test_a_full_device_behind_standard_output(run: Run, many: Path) -> None:
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            [BIN / "med-cat", "rec"], cwd=many, stdout=full, stderr=subprocess.PIPE, check=False
-        )
+        done = subprocess.run([BIN / "med-cat", "rec"], cwd=many, stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 74 and b"No space" in done.stderr and b"Traceback" not in done.stderr
 
 

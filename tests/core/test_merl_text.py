@@ -99,6 +99,11 @@ def test_what_is_missing_is_said(bert: Path, tmp_path: Path) -> None:
         MerlText.from_weights({**projector(), "proj_t.0.weight": torch.zeros(256, 768)}, str(bert))
     with pytest.raises(ModelError, match="no text encoder"):
         MerlText.from_weights(projector(), str(tmp_path))
+    transformers.BertTokenizerFast(vocab_file=str(bert / "vocab.txt")).save_pretrained(tmp_path)
+    config = transformers.AutoConfig.from_pretrained(bert)
+    transformers.BertModel(config, add_pooling_layer=False).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"lacks weights: pooler"):
+        MerlText.from_weights(projector(), str(tmp_path))
 
 
 def test_a_text_model_that_is_not_here_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:

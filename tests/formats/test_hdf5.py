@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from medpipe.formats.errors import FormatError
 from medpipe.formats.hdf5 import close_files, count_records, iterate_ids, read_record
 from medpipe.formats.hdf5_write import assemble, split

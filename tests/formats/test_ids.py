@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from medpipe.formats.ids import SeenIds, path_id
 
 
@@ -29,8 +30,7 @@ def test_a_hash_shows_nothing_of_the_path() -> None:
 @given(st.lists(st.text("ab~23", max_size=4), max_size=60))
 def test_repeats_are_found_and_get_names_of_their_own(idents: list[str]) -> None:
     seen, names = SeenIds(), []
-    for ident in idents:
-        names.append(ident if seen.add(ident) else seen.repeat_name(ident))
+    names.extend(ident if seen.add(ident) else seen.repeat_name(ident) for ident in idents)
     assert len(set(names)) == len(names)
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import decode, encode, read_id, read_lines
 
@@ -55,7 +56,7 @@ def test_nan_survives_in_arrays_and_is_null_elsewhere() -> None:
 
 
 def test_an_array_above_64_mib_names_the_ways_out() -> None:
-    with pytest.raises(FormatError, match="--refs.*--segment"):
+    with pytest.raises(FormatError, match=r"--refs.*--segment"):
         encode({"id": "a", "x": np.zeros(2**24 + 1, "<f4")})
 
 

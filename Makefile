@@ -1,0 +1,53 @@
+# make demo   a real 12-lead ECG encoded, scored and drawn
+# make test   the tests
+# Both create the environment first, in .venv.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+OUT ?= out
+
+.PHONY: demo test lint bench man checkpoint dev clean
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -c constraints.txt "setuptools>=77"
+	# torch alone first: asked for by another package, a resolver may choose another build of it.
+	$(PIP) install -c constraints.txt torch
+	$(PIP) install -c constraints.txt -e ".[test]"
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.ready
+	$(PIP) install -c constraints.txt -e ".[dev]"
+	touch $@
+
+dev: $(VENV)/.dev
+
+demo: $(VENV)/.ready
+	@PATH="$(abspath $(BIN)):$$PATH" sh bench/demo.sh $(OUT)
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	mkdir -p .typecheck/medpipe
+	for floor in cli core formats; do ln -sfn ../../$$floor .typecheck/medpipe/$$floor; done
+	MYPYPATH=.typecheck $(BIN)/mypy --namespace-packages --explicit-package-bases -p medpipe
+	$(BIN)/lint-imports --no-logo
+
+bench: $(VENV)/.dev
+	$(BIN)/python bench/run.py
+
+man: $(VENV)/.ready
+	$(BIN)/python man/generate.py
+	$(BIN)/python completions/generate.py
+
+# Needs the recordings that MEDPIPE_DATA points to; an hour on two cores, or less.
+checkpoint: $(VENV)/.dev
+	$(BIN)/python -m medpipe.core.ecg.train_default --out $(OUT)/checkpoint --resume
+
+clean:
+	rm -rf $(OUT) build dist .typecheck

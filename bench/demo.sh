@@ -1,0 +1,23 @@
+#!/bin/sh
+# One real recording, a 12-lead DICOM ECG that pydicom carries: encoded, scored against conditions, drawn.
+set -eu
+out=${1:-out}
+mkdir -p "$out"
+ecg=$(python -c "from pydicom.data import get_testdata_file; print(get_testdata_file('waveform_ecg.dcm'))")
+
+echo '$ ecg-encode waveform_ecg.dcm | ecg-zeroshot -q "normal ECG" -q "myocardial infarction" ...'
+ecg-encode --id stem --no-source --keep-arrays "$ecg" |
+    ecg-zeroshot --keep-arrays \
+        -q "normal ECG" -q "myocardial infarction" -q "atrial fibrillation" \
+        -q "left bundle branch block" -q "left ventricular hypertrophy" -q "heart beating too fast" \
+        > "$out/demo.jsonl"
+python - "$out/demo.jsonl" <<'PY'
+import json, sys
+record = json.loads(open(sys.argv[1]).readline())
+print(f"{record['id']}: {record['score_kind']} by {record['scorer']['name']}")
+for name, score in sorted(record["scores"].items(), key=lambda one: -one[1]):
+    print(f"  {score:.3f}  {name}")
+PY
+med-view --quiet -o "$out/demo.png" "$out/demo.jsonl"
+med-view --quiet -o "$out/demo.html" "$out/demo.jsonl"
+echo "picture: $out/demo.png   page: $out/demo.html"
