@@ -154,9 +154,7 @@ def _chunks(size: int, itemsize: int) -> tuple[int] | None:
     return (min(size, _CHUNK_BYTES // itemsize),) if size else None
 
 
-def assemble(
-    lines: Callable[[], Iterable[bytes]], blobs: BinaryIO, target: Path, provenance: dict[str, str]
-) -> None:
+def assemble(lines: Callable[[], Iterable[bytes]], blobs: BinaryIO, target: Path, provenance: dict[str, str]) -> None:
     """Build the HDF5 file in two passes over the lines; the same lines give the same bytes.
 
     Args:
@@ -204,9 +202,7 @@ class _Block:
         self.ids.append(str(record.pop("id", "")).encode("utf-8", "surrogatepass"))
         self.records.append(orjson.dumps(record))
 
-    def write(
-        self, start: int, ids: h5py.Dataset, records: h5py.Dataset, writers: dict[str, _FieldWriter]
-    ) -> int:
+    def write(self, start: int, ids: h5py.Dataset, records: h5py.Dataset, writers: dict[str, _FieldWriter]) -> int:
         stop = start + len(self.ids)
         if stop == start:
             return start

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from medpipe.core.ecg.network import EcgNetwork
 
 _SUFFIXES: Final = (".pth", ".pt", ".safetensors")
+_DEFAULT: Final = "default"
 _RANDOM: Final = "random"
 _SMOKE: Final = "smoke"
 
@@ -53,11 +54,11 @@ def open_encoder(
 
     Raises ModelError, `unavailable` where the checkpoint is not here and could not be fetched.
     """
-    if init is None and model == "default":
+    if init is None and model == _DEFAULT:
         from medpipe.core.ecg.default_model import DefaultModel
 
         default: Encoder = DefaultModel.load()
-        _check_choice(arch, preset, str(getattr(default, "arch", "default")), default.preset)
+        _check_choice(arch, preset, str(getattr(default, "arch", _DEFAULT)), default.preset)
         return default
     network, name, sha256, trained = _network(model, arch, init, seed)
     _check_choice(arch, preset, network.arch, network.preset)
@@ -85,7 +86,9 @@ def open_named(encoder: dict[str, Any]) -> Encoder:
         raise ModelError("the record does not say by name and sha256 which encoder made its embedding")
     same = find_by_digest(sha256)
     options = {"arch": same.arch} if same else _drawn(name)
-    opened = open_encoder(same.path if same else name, preset=encoder.get("preset"), **options)
+    # The shipped model carries its release as its name, and a preset that no other has.
+    model = _DEFAULT if encoder.get("preset") == _DEFAULT else same.path if same else name
+    opened = open_encoder(model, preset=encoder.get("preset"), **options)
     for key in ("sha256", "space", "dim"):
         if getattr(opened, key) != encoder.get(key):
             raise ModelError(

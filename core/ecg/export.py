@@ -30,7 +30,7 @@ def round_to_half(network: nn.Module) -> None:
 
 def fold_norms(encoder: LeadNet) -> LeadNet:
     """The same function in evaluation, with each batch norm's scale and shift in the convolution before it."""
-    folded = LeadNet(encoder.widths, encoder.dim, encoder.kernel)
+    folded = LeadNet(encoder.widths, encoder.dim, encoder.kernel, encoder.stem_stride)
     folded.load_state_dict(encoder.state_dict())
     folded.eval()
     for block in folded.blocks:

@@ -32,6 +32,11 @@ class Plan:
     average: float = 0.99
     widths: tuple[int, ...] = (48, 64, 96, 128, 160)
     dim: int = 128
+    kernel: int = 7
+    stem_stride: int = 2
+    # How many windows are cut short in training, and how many are blended with another.
+    short_share: float = 0.15
+    mixed_share: float = 0.5
     # Of the loss, the part of the five superclasses, and of it the part of soft targets where there are some.
     superclass_share: float = 0.5
     soft_share: float = 0.5
@@ -42,7 +47,7 @@ class Classifier(nn.Module):
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
-        self.encoder = LeadNet(plan.widths, plan.dim)
+        self.encoder = LeadNet(plan.widths, plan.dim, plan.kernel, plan.stem_stride)
         self.head = nn.Linear(plan.dim, plan.concepts)
 
     def forward(self, x: Tensor, present: Tensor) -> Tensor:
@@ -105,7 +110,7 @@ def _step(
     if soft is not None:
         blend = plan.soft_share
         targets = torch.where(torch.isnan(targets), soft, (1 - blend) * targets + blend * soft)
-    x, targets = mixup(shorten(perturb(x, generator), generator), targets, generator)
+    x, targets = mixup(shorten(perturb(x, generator), generator, plan.short_share), targets, generator, plan.mixed_share)
     present = lead_subsets(len(x), generator)
     value = loss(network(x, present), targets, plan.superclass_share)
     optimiser.zero_grad()

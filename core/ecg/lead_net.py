@@ -58,10 +58,13 @@ class LeadNet(nn.Module):
     the result, and rows marked absent may hold anything.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (48, 64, 96, 128, 160), dim: int = 128, kernel: int = 7) -> None:
+    def __init__(
+        self, widths: tuple[int, ...] = (48, 64, 96, 128, 160), dim: int = 128, kernel: int = 7, stem_stride: int = 2
+    ) -> None:
         super().__init__()
         stem = widths[0]
-        self.stem = nn.Conv1d(LEADS, stem, 15, 2, 7, bias=False)
+        self.stem_stride = stem_stride
+        self.stem = nn.Conv1d(LEADS, stem, 15, stem_stride, 7, bias=False)
         self.lead_gain = nn.Linear(LEADS, stem)
         self.lead_offset = nn.Linear(LEADS, stem)
         self.stem_norm = nn.BatchNorm1d(stem)
@@ -88,7 +91,7 @@ class LeadNet(nn.Module):
         x = torch.where(present.unsqueeze(-1) > 0.5, x, torch.zeros_like(x))
         moving = x.abs()
         leads = (moving.amax(-1) > 0).to(x.dtype)
-        valid = F.max_pool1d((moving.amax(1, keepdim=True) > 0).to(x.dtype), 2, ceil_mode=True)
+        valid = F.max_pool1d((moving.amax(1, keepdim=True) > 0).to(x.dtype), self.stem_stride, ceil_mode=True)
         # As many leads as there are, the same scale: the sum over leads grows as the root of their number.
         scale = torch.sqrt(LEADS / leads.sum(1).clamp(min=1))
         hidden = self.stem_norm(self.stem(x) * scale[:, None, None])

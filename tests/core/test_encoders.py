@@ -75,6 +75,15 @@ def test_a_drawn_encoder_opens_again_by_its_record(name: str) -> None:
     assert describe(open_named(describe(made))) == describe(made)
 
 
+def test_the_shipped_model_opens_again_by_its_record_and_refuses_another_release() -> None:
+    made = describe(open_encoder("default"))
+    assert describe(open_named(made)) == made
+    with pytest.raises(ModelError, match=f"sha256 {'1' * 64}.*has {made['sha256']}"):
+        open_named({**made, "sha256": "1" * 64})
+    with pytest.raises(ModelError, match="merl does not go with default"):
+        open_encoder("default", preset="merl")
+
+
 def test_files_folders_registered_names_and_digests_lead_to_the_same(weights: Path, tmp_path: Path) -> None:
     by_file = open_encoder(str(weights), arch="merl-vit-tiny", preset="merl")
     by_folder = open_encoder(str(weights.parent))

@@ -1,0 +1,205 @@
+"""DICOM waveform objects: 12-lead, general and ambulatory ECG (PS3.3 C.10.9)."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medpipe.formats.ecg import Ecg
+from medpipe.formats.errors import FormatError
+from medpipe.formats.leads import canonical_lead
+from medpipe.formats.units import millivolts
+
+_DTYPES = {(8, "SB"): "i1", (8, "UB"): "u1", (16, "SS"): "i2", (16, "US"): "u2"}
+_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+# SCP-ECG codes end in the lead's number; these names are what its meaning says (ISO 11073-91064 table).
+_SCP_LEADS = {1: "I", 2: "II", 61: "III", 62: "aVR", 63: "aVL", 64: "aVF"} | {n: f"V{n - 2}" for n in range(3, 9)}
+_GROUPS = {"RHYTHM": "rhythm", "MEDIAN BEAT": "median beat"}
+_IMAGE_TAGS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+
+
+def open_dicom_waveform(path: str) -> list[Ecg]:
+    """One recording for each multiplex group of the object.
+
+    Raises:
+        FormatError: damaged, truncated, or an object without an electrocardiogram.
+    """
+    data = _read(path)
+    groups = data.get("WaveformSequence")
+    if not groups:
+        if any(tag in data for tag in _IMAGE_TAGS):
+            raise FormatError("not-an-ecg", "the DICOM object holds an image, no waveform")
+        raise FormatError("not-an-ecg", "the DICOM object holds no waveform")
+    big = getattr(data.file_meta, "TransferSyntaxUID", "") == _BIG_ENDIAN
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        headers = _headers(data)
+    try:
+        return [_group(group, big, headers) for group in groups]
+    except FormatError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise FormatError("bad-header", "the DICOM waveform lacks a required value, or holds a wrong one") from error
+
+
+def _headers(data: Any) -> dict[str, Any]:
+    """Top-level values by keyword; one that cannot be parsed is left out."""
+    found = {}
+    for tag in list(data.keys()):  # noqa: SIM118 - iterating the data set itself parses its elements
+        try:
+            one = data[tag]
+        except Exception:  # a damaged element may raise anything at all
+            continue
+        if one.keyword and one.VR not in ("SQ", "OB", "OW", "UN"):
+            found[one.keyword] = str(one.value)
+    return found
+
+
+def _read(path: str) -> Any:
+    from pydicom import config, dcmread
+    from pydicom.errors import InvalidDicomError
+
+    # What a value may look like is checked where it is used, with one message for all.
+    config.settings.reading_validation_mode = config.IGNORE
+    try:
+        with warnings.catch_warnings():
+            # Its warnings quote the file's content.
+            warnings.simplefilter("ignore")
+            data = dcmread(path, force=True)
+            # Elements are parsed when they are first touched: this one now, so that damage shows here.
+            data.get("WaveformSequence")
+        if not len(data):
+            raise FormatError("bad-header", "the file holds no DICOM data element")
+        return data
+    except FormatError:
+        raise
+    except InvalidDicomError as error:
+        raise FormatError("bad-header", "not a DICOM file") from error
+    except OSError as error:
+        raise FormatError(
+            "truncated", f"the DICOM file cannot be read to its end: {error.strerror or 'cut'}"
+        ) from error
+    except Exception as error:  # a damaged element may raise anything at all
+        raise FormatError("bad-header", "the DICOM file is damaged") from error
+
+
+def _group(group: Any, big: bool, headers: dict[str, Any]) -> Ecg:
+    channels, samples = int(group.NumberOfWaveformChannels), int(group.NumberOfWaveformSamples)
+    fs = float(group.SamplingFrequency)
+    if channels < 1 or samples < 1:
+        raise FormatError("empty", "the DICOM waveform holds no sample")
+    if not 0 < fs < 1e7:
+        raise FormatError("bad-rate", "the DICOM waveform's sampling rate is not above zero")
+    counts = _counts(group, channels, samples, big)
+    definitions = list(group.ChannelDefinitionSequence)
+    if len(definitions) != channels:
+        raise FormatError("bad-header", "the DICOM waveform does not define as many channels as it holds")
+    scales = [_scale(one) for one in definitions]
+    factor, offset, units = zip(*scales, strict=True)
+    slope, shift = np.array(factor, np.float64), np.array(offset, np.float64)
+    absent = _padding(group, counts.dtype)
+
+    def read(start: int, stop: int) -> NDArray[np.float32]:
+        part = counts[start:stop].T
+        values = (part * slope[:, None] + shift[:, None]).astype(np.float32)
+        if absent is not None:
+            values[part == absent] = np.nan
+        return values
+
+    def read_digital(start: int, stop: int) -> NDArray[np.int32]:
+        part = counts[start:stop].T.astype(np.int32)
+        if absent is not None:
+            part[part == absent] = np.iinfo(np.int32).min
+        return part
+
+    zero = -shift / slope
+    whole = bool(np.all(np.abs(zero - np.rint(zero)) < 1e-9))
+    label = _GROUPS.get(str(group.get("MultiplexGroupLabel", "")).strip().upper())
+    return Ecg(
+        format="dicom",
+        fs=fs,
+        leads=[_lead(one, number) for number, one in enumerate(definitions, 1)],
+        units=list(units),
+        samples=samples,
+        read=read,
+        read_digital=read_digital if whole else None,
+        gain=[float(1 / one) for one in slope] if whole else None,
+        baseline=[int(one) for one in np.rint(zero)] if whole else None,
+        adc_range=_adc_range(definitions, counts.dtype, slope, shift),
+        headers=headers,
+        said=_said(definitions, units) | ({"group": label} if label else {}),
+    )
+
+
+def _counts(group: Any, channels: int, samples: int, big: bool) -> NDArray[Any]:
+    kind = _DTYPES.get((int(group.WaveformBitsAllocated), str(group.WaveformSampleInterpretation)))
+    if kind is None:
+        raise FormatError("unsupported", "the DICOM waveform's samples are neither 8 nor 16 bit integers")
+    dtype = np.dtype((">" if big else "<") + kind)
+    raw = bytes(group.WaveformData)
+    needed = channels * samples * dtype.itemsize
+    if len(raw) < needed:
+        raise FormatError("truncated", f"the DICOM waveform holds {len(raw)} bytes, its header promises {needed}")
+    return np.frombuffer(raw, dtype, channels * samples).reshape(samples, channels)
+
+
+def _scale(channel: Any) -> tuple[float, float, str]:
+    """Factor and offset from a count to mV, or to the channel's own unit, and the unit's name."""
+    if "ChannelSensitivity" not in channel:
+        return 1.0, 0.0, "unknown"
+    sensitivity = float(channel.ChannelSensitivity) * float(channel.get("ChannelSensitivityCorrectionFactor") or 1.0)
+    if not np.isfinite(sensitivity) or sensitivity == 0:
+        raise FormatError("bad-header", "a DICOM channel's sensitivity is zero or not a number")
+    source = channel.get("ChannelSensitivityUnitsSequence")
+    factor, unit = millivolts(str(source[0].get("CodeValue", "")) if source else "")
+    factor = 1.0 if factor is None else factor
+    return sensitivity * factor, float(channel.get("ChannelBaseline") or 0.0) * factor, unit
+
+
+def _lead(channel: Any, number: int) -> str:
+    source = channel.get("ChannelSourceSequence")
+    if source:
+        code, meaning = str(source[0].get("CodeValue", "")), str(source[0].get("CodeMeaning", ""))
+        if code.upper().startswith("MDC_ECG_LEAD"):
+            return canonical_lead(code)
+        scp = re.fullmatch(r"5\.6\.3-9-(\d+)", code)
+        if scp and int(scp[1]) in _SCP_LEADS:
+            return _SCP_LEADS[int(scp[1])]
+        if meaning:
+            return canonical_lead(re.sub(r"\s*\(.*\)\s*$", "", meaning))
+    return f"channel {number}"
+
+
+def _padding(group: Any, dtype: np.dtype[Any]) -> int | None:
+    value = group.get("WaveformPaddingValue")
+    if value is None or value == b"":
+        return None
+    if isinstance(value, bytes):
+        return int(np.frombuffer(value[: dtype.itemsize], dtype)[0]) if len(value) >= dtype.itemsize else None
+    return int(value)
+
+
+def _adc_range(
+    definitions: list[Any], dtype: np.dtype[Any], slope: NDArray[np.float64], shift: NDArray[np.float64]
+) -> list[tuple[float, float]]:
+    found = []
+    for channel, factor, offset in zip(definitions, slope, shift, strict=True):
+        bits = int(channel.get("WaveformBitsStored") or 8 * dtype.itemsize)
+        low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if dtype.kind == "i" else (0, 2**bits - 1)
+        ends = sorted((low * factor + offset, high * factor + offset))
+        found.append((float(ends[0]), float(ends[1])))
+    return found
+
+
+def _said(definitions: list[Any], units: tuple[str, ...]) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    skews = [float(channel.get("ChannelSampleSkew") or 0) for channel in definitions]
+    if any(skews):
+        said["skew_samples"] = skews
+    if "unknown" in units:
+        said["units"] = "not named by the header for every lead"
+    return said

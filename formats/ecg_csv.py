@@ -1,0 +1,147 @@
+"""Tables of samples: the header names the leads, each row is one moment."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medpipe.formats.ecg import Ecg
+from medpipe.formats.errors import FormatError
+from medpipe.formats.leads import canonical_lead
+from medpipe.formats.units import millivolts
+
+_DELIMITERS = ",;\t"
+# Names of a column of times, and its unit in seconds.
+_TIMES = {
+    "time": 1.0,
+    "t": 1.0,
+    "seconds": 1.0,
+    "time_s": 1.0,
+    "sec": 1.0,
+    "ms": 1e-3,
+    "time_ms": 1e-3,
+    "milliseconds": 1e-3,
+}
+_WITH_UNIT = re.compile(r"(.*?)\s*[\[(]\s*([^\])]*?)\s*[\])]\s*")
+_ABSENT = ("", "nan", "na", "null", "none", "-")
+
+
+def open_csv(path: str, fs: float | None) -> Ecg:
+    """The recording of a CSV or TSV file, read whole.
+
+    The first row names the leads, with units as in `I (uV)` or `V1 [mV]`; without one the unit is unknown. The
+    rate is `fs`, else it comes from a column `time`, `t`, `seconds` or `ms`.
+
+    Raises:
+        FormatError: no header, a cell that is no number, rows of different lengths, or no rate.
+    """
+    with open(path, "rb") as file:
+        raw = file.read()
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FormatError("bad-value", "the table is not UTF-8 text") from error
+    head, _, body = text.partition("\n")
+    delimiter = max(_DELIMITERS, key=head.count)
+    columns = _columns(head.rstrip("\r"), delimiter)
+    values = _numbers(body, delimiter, len(columns))
+    if not len(values):
+        raise FormatError("empty", "the table holds no row of samples")
+    clock = [place for place, (name, _) in enumerate(columns) if name.lower() in _TIMES]
+    rate = fs if fs is not None else _rate(values, columns, clock)
+    rows = [place for place in range(len(columns)) if place not in clock]
+    if not rows:
+        raise FormatError("empty", "the table holds no lead")
+    return _ecg(values[:, rows].T, [columns[place] for place in rows], rate)
+
+
+def _columns(head: str, delimiter: str) -> list[tuple[str, str]]:
+    """Name and unit of each column."""
+    names = next(csv.reader([head], delimiter=delimiter), [])
+    if not names or any(not name.strip() for name in names):
+        raise FormatError("bad-header", "the table's first row must name every column")
+    if all(_is_number(name) for name in names):
+        raise FormatError("bad-header", "the table's first row holds numbers, it must name the leads")
+    found = [_WITH_UNIT.fullmatch(name.strip()) for name in names]
+    return [(one[1], one[2]) if one else (name.strip(), "") for one, name in zip(found, names, strict=True)]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _numbers(body: str, delimiter: str, width: int) -> NDArray[np.float64]:
+    """All rows; the fast way where every cell is a plain number, cell by cell else."""
+    if not body.strip():
+        return np.empty((0, width))
+    try:
+        values = np.loadtxt(io.StringIO(body), delimiter=delimiter, ndmin=2, comments=None)
+    except ValueError:
+        values = _cell_by_cell(body, delimiter, width)
+    if values.shape[1] != width:
+        raise FormatError("bad-value", f"row 2 of the table has {values.shape[1]} cells, the header {width}")
+    return values
+
+
+def _cell_by_cell(body: str, delimiter: str, width: int) -> NDArray[np.float64]:
+    rows: list[list[float]] = []
+    try:
+        for number, cells in enumerate(csv.reader(io.StringIO(body), delimiter=delimiter), 2):
+            if not cells:
+                continue
+            if len(cells) != width:
+                raise FormatError("bad-value", f"row {number} of the table has {len(cells)} cells, the header {width}")
+            rows.append([_cell(text, number, place) for place, text in enumerate(cells, 1)])
+    except csv.Error as error:
+        raise FormatError("bad-value", "the table is not CSV throughout") from error
+    return np.array(rows, np.float64).reshape(-1, width)
+
+
+def _cell(text: str, row: int, column: int) -> float:
+    bare = text.strip()
+    if bare.lower() in _ABSENT:
+        return np.nan
+    try:
+        return float(bare)
+    except ValueError:
+        raise FormatError("bad-value", f"row {row}, column {column} of the table is not a number") from None
+
+
+def _rate(values: NDArray[np.float64], columns: list[tuple[str, str]], clock: list[int]) -> float:
+    if not clock:
+        raise FormatError("no-rate", "the table has no column of times: give --fs HZ")
+    name, unit = columns[clock[0]]
+    scale = 1e-3 if unit.lower() == "ms" else _TIMES[name.lower()]
+    times = values[:, clock[0]] * scale
+    steps = np.diff(times)
+    if not len(steps) or not np.isfinite(steps).all() or not (steps > 0).all():
+        raise FormatError("no-rate", "the column of times does not rise: give --fs HZ")
+    step = float(np.median(steps))
+    if np.abs(steps - step).max() > 0.01 * step + 1e-9 * abs(float(times[-1])):
+        raise FormatError("no-rate", "the column of times has steps that differ: give --fs HZ")
+    # The mean over the whole is finer than one step, whose digits are few; whole rates are meant whole.
+    rate = len(steps) / float(times[-1] - times[0])
+    return float(round(rate)) if abs(rate - round(rate)) < 1e-3 * rate else rate
+
+
+def _ecg(values: NDArray[np.float64], columns: list[tuple[str, str]], rate: float) -> Ecg:
+    converted = [millivolts(unit) for _, unit in columns]
+    factors = np.array([factor if factor is not None else 1.0 for factor, _ in converted])
+    signal = np.ascontiguousarray(values * factors[:, None], np.float32)
+
+    def read(start: int, stop: int) -> NDArray[np.float32]:
+        return signal[:, start:stop]
+
+    units = [unit for _, unit in converted]
+    said: dict[str, Any] = {"units": "not named for every lead"} if "unknown" in units else {}
+    leads = [canonical_lead(name) for name, _ in columns]
+    return Ecg(format="csv", fs=rate, leads=leads, units=units, samples=signal.shape[1], read=read, said=said)
