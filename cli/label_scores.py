@@ -65,7 +65,7 @@ def score(run: LabelRun) -> int:
     if len(streams) == 1:
         made = score_labels(matched.labels, matched.scores[0], matched.names, thresholds=run.thresholds, **options)
     else:
-        made = compare_labels(matched.labels, *matched.scores, matched.names, **options)
+        made = compare_labels(matched.labels, matched.scores[0], matched.scores[1], matched.names, **options)
     rows = made.records()
     via = f"med-score {__version__} draws={run.draws} seed={run.seed} by={run.by or 'record'}"
     _write(run, b"".join(orjson.dumps({**row, "via": [via]}, option=orjson.OPT_APPEND_NEWLINE) for row in rows))

@@ -49,7 +49,7 @@ def open_dicom_waveform(path: str) -> list[Ecg]:
 def _headers(data: Any) -> dict[str, Any]:
     """Top-level values by keyword; one that cannot be parsed is left out."""
     found = {}
-    for tag in list(data.keys()):  # noqa: SIM118 - iterating the data set itself parses its elements
+    for tag in list(data.keys()):
         try:
             one = data[tag]
         except Exception:  # a damaged element may raise anything at all

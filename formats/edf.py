@@ -104,7 +104,8 @@ def _ecg(edf: Any, signals: list[Any], left_out: list[str], fs: float, bdf: bool
         return np.stack(rows).astype(np.int32)
 
     def read(start: int, stop: int) -> NDArray[np.float32]:
-        return (counts(start, stop) * slope[:, None] + shift[:, None]).astype(np.float32)
+        physical: NDArray[np.float32] = (counts(start, stop) * slope[:, None] + shift[:, None]).astype(np.float32)
+        return physical
 
     zero = -shift / slope
     whole = bool(np.all(np.abs(zero - np.rint(zero)) < 1e-6))

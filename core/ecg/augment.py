@@ -42,10 +42,8 @@ def shorten(x: Tensor, generator: Generator, share: float = 0.15, least: int = 1
 
 
 def perturb(x: Tensor, generator: Generator) -> Tensor:
-    """x [B, 12, n] shifted in time, each lead with another gain and some noise, a stretch blanked out."""
+    """x [B, 12, n], each lead with another gain and some noise, in some a stretch blanked out."""
     count, leads, samples = x.shape
-    shift = int(torch.randint(0, samples, (1,), generator=generator))
-    x = torch.roll(x, shift, dims=-1)
     x = x * (1 + 0.15 * torch.randn(count, leads, 1, generator=generator))
     noisy = (torch.rand(count, 1, 1, generator=generator) < 0.5).float()
     x = x + noisy * 0.08 * torch.rand(count, leads, 1, generator=generator) * torch.randn(x.shape, generator=generator)

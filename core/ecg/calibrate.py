@@ -38,7 +38,9 @@ def calibrate(logits: NDArray[np.float32], targets: NDArray[np.float32]) -> Cali
     return Calibration(scales, offsets)
 
 
-def _platt(logits: NDArray[np.float32], targets: NDArray[np.float32], start: float, prior: float) -> tuple[float, float]:
+def _platt(
+    logits: NDArray[np.float32], targets: NDArray[np.float32], start: float, prior: float
+) -> tuple[float, float]:
     """Scale and offset by Newton's method, drawn to `start` and to 0."""
     known = ~np.isnan(targets)
     z, truth = logits[known].astype(np.float64), targets[known].astype(np.float64)

@@ -61,9 +61,7 @@ class DefaultModel:
         folder = FOLDER if folder is None else folder
         return cls(folder, _described(folder), providers)
 
-    def prepare(
-        self, signal: Array, fs: float, leads: Sequence[str], missing: str = "error"
-    ) -> tuple[Array, Mask]:
+    def prepare(self, signal: Array, fs: float, leads: Sequence[str], missing: str = "error") -> tuple[Array, Mask]:
         """One window [k, n] -> x [12, 1000] and which rows are real [12]; see `preprocess_default.prepare`."""
         return preprocess_default.prepare(signal, fs, leads, missing)
 
@@ -126,7 +124,8 @@ class DefaultScorer:
             raise InputError("pooling", f"an embedding pooled by {pooling}; {self.name} takes mean")
         # Summed query by query, so that the others' number cannot change the last bit of a score.
         logits = (self._weights * vector).sum(axis=1, dtype=np.float64) + self._biases
-        return (1 / (1 + np.exp(-logits))).astype(np.float32)
+        chances: Array = (1 / (1 + np.exp(-logits))).astype(np.float32)
+        return chances
 
 
 def digest(files: dict[str, dict[str, Any]]) -> str:

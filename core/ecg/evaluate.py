@@ -11,7 +11,7 @@ import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ LEAD_SETS: Final[Mapping[str, NDArray[np.bool_]]] = {
 }
 LEAST_POSITIVES: Final = 10
 Array = NDArray[np.float64]
+Row = dict[str, Any]
 
 
 def auroc(truth: NDArray[np.floating], scores: NDArray[np.floating]) -> float:
@@ -113,12 +114,14 @@ def pooled(sets: Sequence[Recordings]) -> Recordings:
     )
 
 
-def superclass_table(model: DefaultModel, sets: Mapping[str, Recordings], draws: int, seed: int) -> list[dict[str, object]]:
+def superclass_table(
+    model: DefaultModel, sets: Mapping[str, Recordings], draws: int, seed: int
+) -> list[Row]:
     """Macro AUROC of the five superclasses: baselines and the model, both sets, twelve leads and lead I."""
     from medpipe.core.ecg.baselines import fitted, spectra, untrained
 
     train = ptbxl.load("train")
-    table: list[dict[str, object]] = []
+    table: list[Row] = []
     queries = [name(concept) for concept in SUPERCLASSES]
     for leads, present in LEAD_SETS.items():
         present_ = present
@@ -140,10 +143,10 @@ def superclass_table(model: DefaultModel, sets: Mapping[str, Recordings], draws:
     return table
 
 
-def class_table(model: DefaultModel, sets: Mapping[str, Recordings], draws: int, seed: int) -> list[dict[str, object]]:
+def class_table(model: DefaultModel, sets: Mapping[str, Recordings], draws: int, seed: int) -> list[Row]:
     """AUROC of every finer class with enough positives, by its name as a query, twelve leads."""
     groups = {"subclass": SUBCLASSES, "form": FORMS, "rhythm": (*RHYTHMS, *RARE_RHYTHMS), "statement": STATEMENTS}
-    table: list[dict[str, object]] = []
+    table: list[Row] = []
     for label, recordings in sets.items():
         vectors = embeddings(model, recordings, LEAD_SETS["12 leads"])
         for group, concepts in groups.items():
@@ -167,10 +170,10 @@ def _query(concept: str) -> str:
     return rare[concept] if concept in rare else name(concept)
 
 
-def report(model: DefaultModel, synonyms: Path | None, draws: int = 1000, seed: int = 0) -> dict[str, object]:
+def report(model: DefaultModel, synonyms: Path | None, draws: int = 1000, seed: int = 0) -> dict[str, Any]:
     """All tables as one JSON-like object."""
     sets = {label: ptbxl.load(label) for label in SETS}
-    found: dict[str, object] = {"sha256": model.sha256, "draws": draws, "seed": seed}
+    found: dict[str, Any] = {"sha256": model.sha256, "draws": draws, "seed": seed}
     found["superclasses"] = superclass_table(model, sets, draws, seed)
     found["classes"] = class_table(model, sets, draws, seed)
     queries = [name(concept) for concept in SUPERCLASSES]
@@ -189,22 +192,26 @@ def report(model: DefaultModel, synonyms: Path | None, draws: int = 1000, seed: 
     return found
 
 
-def printed(found: Mapping[str, object]) -> str:
+def printed(found: Mapping[str, Any]) -> str:
     """The report as text."""
-    lines = [f"bootstrap by patient, {found['draws']} draws, seed {found['seed']}", "", "macro AUROC, five superclasses"]
-    for row in found["superclasses"]:  # type: ignore[attr-defined]
+    lines = [
+        f"bootstrap by patient, {found['draws']} draws, seed {found['seed']}",
+        "",
+        "macro AUROC, five superclasses",
+    ]
+    for row in found["superclasses"]:
         each = "  ".join(f"{c} {value:.3f}" for c, value in row["classes"].items())
         lines.append(f"{row['method']:29} {row['leads']:9} {row['set']:7} {row['auroc']:.3f} "
                      f"[{row['low']:.3f}, {row['high']:.3f}]  {each}")  # fmt: skip
     lines += ["", f"default model, 12 leads, classes with at least {LEAST_POSITIVES} positives"]
-    for row in found["classes"]:  # type: ignore[attr-defined]
+    for row in found["classes"]:
         lines.append(f"{row['set']:7} {row['group']:9} {row['class']:10} n+ {row['positives']:4d}  {row['auroc']:.3f} "
                      f"[{row['low']:.3f}, {row['high']:.3f}]")  # fmt: skip
     lines += ["", "calibration, five superclasses: " + json.dumps(found["calibration"])]
     if "synonyms" in found:
         gaps = found["synonyms"]
-        lines += ["", f"synonyms: {gaps['count']}, median change {gaps['median']}, mean {gaps['mean']}"]  # type: ignore[index]
-        for label, synonym, hits, own, other in gaps["rows"]:  # type: ignore[index]
+        lines += ["", f"synonyms: {gaps['count']}, median change {gaps['median']}, mean {gaps['mean']}"]
+        for label, synonym, hits, own, other in gaps["rows"]:
             lines.append(f"{label:8} {synonym:48} n+ {hits:3d}  {own:.3f} -> {other:.3f}")
     return "\n".join(lines)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medpipe.core.ecg import preprocess_default
-from medpipe.core.ecg.default_model import DESCRIPTION, MODEL_FILES, NETWORK, QUERIES, digest
+from medpipe.core.ecg.default_model import DESCRIPTION, MODEL_FILES, NETWORK, digest
 from medpipe.core.ecg.lead_net import LeadNet
 
 SPACE: Final = "medpipe-ecg-default-1"
@@ -41,7 +41,7 @@ def fold_norms(encoder: LeadNet) -> LeadNet:
     return folded
 
 
-def write_network(encoder: LeadNet, path: Path) -> None:
+def write_network(encoder: nn.Module, path: Path) -> None:
     """The encoder as ONNX: x [B, 12, n], present [B, 12] -> embedding [B, dim], tokens [B, pieces, channels].
 
     Weights are stored as float16 and widened when the file is loaded; `encoder` must hold such weights.
@@ -112,7 +112,7 @@ def write_description(folder: Path, dim: int, facts: Mapping[str, Any]) -> None:
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
 
-def parity(encoder: LeadNet, folder: Path, x: Tensor, present: Tensor) -> float:
+def parity(encoder: nn.Module, folder: Path, x: Tensor, present: Tensor) -> float:
     """The largest difference between the torch twin's embeddings of x [B, 12, n] and those of the file."""
     import onnxruntime
 

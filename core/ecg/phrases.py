@@ -24,7 +24,8 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
         "death of heart muscle after a blocked artery", "STEMI", "AMI or old MI", "infarcted myocardium",
         "coronary thrombosis with infarction", "heart muscle damage from a blocked coronary artery",
         "evidence of prior infarction", "coronary event with loss of heart muscle", "blocked coronary artery",
-        "necrosis of the heart muscle", "acute coronary syndrome with infarction", "cardiac attack", "coronary attack",
+        "necrosis of the heart muscle", "acute coronary syndrome with infarction", "cardiac attack",
+        "coronary attack",
     ),
     "STTC": (
         "ST/T change", "STTC", "ST-T changes", "ST and T wave changes", "abnormal repolarisation",
@@ -100,7 +101,8 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
         "left anterior fascicular block", "LAFB", "left anterior fascicle blocked", "anterior fascicular block",
         "anterior hemiblock", "left superior fascicular block", "LAFB with left axis deviation",
         "conduction block in the left anterior fascicle", "left axis deviation from a fascicular block",
-        "marked left axis deviation", "left front fascicle block", "left superior hemiblock", "left anterior divisional block",
+        "marked left axis deviation", "left front fascicle block", "left superior hemiblock",
+        "left anterior divisional block",
     ),
     "LPFB": (
         "left posterior fascicular block", "LPFB", "left posterior hemiblock", "posterior fascicular block",
@@ -121,7 +123,8 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
     "IRBBB": (
         "incomplete right bundle branch block", "RBBB, incomplete", "right bundle branch block, incomplete",
         "partial RBBB", "incomplete block of the right bundle branch", "incomplete right bundle block",
-        "right bundle branch block with QRS under 120 ms", "minor right bundle branch block", "rSr' in V1 with narrow QRS",
+        "right bundle branch block with QRS under 120 ms", "minor right bundle branch block",
+        "rSr' in V1 with narrow QRS",
         "right ventricular conduction delay", "incomplete right branch block", "partial block of the right bundle",
         "slight right bundle branch delay",
     ),
@@ -138,7 +141,8 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
         "broad QRS of unclear cause", "ventricular conduction slowed", "non-specific QRS prolongation",
     ),
     "AVB": (
-        "AV block", "atrioventricular block", "AVB", "heart block between atria and ventricles", "AV conduction block",
+        "AV block", "atrioventricular block", "AVB", "heart block between atria and ventricles",
+        "AV conduction block",
         "AV nodal block", "block of the AV node", "impaired atrioventricular conduction", "blocked AV conduction",
     ),
     "1AVB": (
@@ -159,7 +163,8 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
     "ISCHAEMIA": (
         "ischemia", "ischaemia", "myocardial ischemia", "ischemic heart disease", "coronary heart disease",
         "poor blood supply of the heart", "lack of oxygen in the heart muscle", "coronary insufficiency",
-        "ischemic changes", "cardiac ischemia", "angina", "narrowed coronary arteries", "insufficient coronary blood flow",
+        "ischemic changes", "cardiac ischemia", "angina", "narrowed coronary arteries",
+        "insufficient coronary blood flow",
         "underperfused heart muscle", "hypoperfusion of the myocardium", "too little blood reaches the heart",
     ),
     "ISCA": (
@@ -167,7 +172,8 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
         "ischemic in anterior leads", "anterior wall ischaemia", "ischemia of the front wall",
     ),
     "ISCI": (
-        "ischemia in the inferior leads", "ISCI", "inferior ischemia", "inferolateral ischemia", "inferior wall ischaemia",
+        "ischemia in the inferior leads", "ISCI", "inferior ischemia", "inferolateral ischemia",
+        "inferior wall ischaemia",
         "ischemia of the lower wall",
     ),
     "NST": (
@@ -179,7 +185,8 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
         "unusual QRS shape", "QRS(T) abnormal", "deformed QRS complexes",
     ),
     "PVC": (
-        "ventricular premature complex", "PVC", "premature ventricular contraction", "premature ventricular complexes",
+        "ventricular premature complex", "PVC", "premature ventricular contraction",
+        "premature ventricular complexes",
         "ventricular premature beat", "VPB", "VPC", "VES", "ventricular ectopy", "ventricular ectopics",
         "premature beats from the ventricles", "early wide beats", "extra beat arising in the ventricle",
         "premature beat with wide QRS", "ventricular extra beats", "ventricular early beats",
@@ -236,35 +243,46 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
         "QRS of low amplitude", "low voltages in the frontal and horizontal leads", "diminished QRS amplitudes",
         "small complexes", "tiny QRS deflections",
     ),
-    "HVOLT": ("high QRS voltage", "HVOLT", "high voltage QRS", "large QRS amplitude", "tall QRS complexes", "high voltages"),
+    "HVOLT": ("high QRS voltage", "HVOLT", "high voltage QRS", "large QRS amplitude", "tall QRS complexes",
+              "high voltages"),
     "NDT": (
         "non-diagnostic T abnormalities", "NDT", "nondiagnostic T wave abnormality", "unspecific T wave abnormality",
         "T abnormality without diagnostic meaning", "nonspecific T wave abnormality",
     ),
     "DIG": (
-        "digitalis-effect", "DIG", "digitalis effect", "effect of digitalis", "digitalis influence", "digitalis ST-T changes",
-        "digoxin", "digoxin therapy", "treated with digitalis", "digoxin-induced ST change", "effect of cardiac glycosides",
-        "digitalis medication", "foxglove drug effect", "ST sagging due to digitalis", "glycoside effect", "digitoxin",
+        "digitalis-effect", "DIG", "digitalis effect", "effect of digitalis", "digitalis influence",
+        "digitalis ST-T changes",
+        "digoxin", "digoxin therapy", "treated with digitalis", "digoxin-induced ST change",
+        "effect of cardiac glycosides",
+        "digitalis medication", "foxglove drug effect", "ST sagging due to digitalis", "glycoside effect",
+        "digitoxin",
         "scooped ST segments of digitalis",
     ),
     "LNGQT": (
         "long QT-interval", "LNGQT", "long QT", "long QT interval", "prolonged QT interval", "prolonged QT",
-        "long QT syndrome", "QT interval lengthened", "QTc above 480 ms", "extended QT time", "lengthening of the QT interval",
+        "long QT syndrome", "QT interval lengthened", "QTc above 480 ms", "extended QT time",
+        "lengthening of the QT interval",
         "long QTc", "QTc lengthened",
     ),
     "SR": (
-        "sinus rhythm", "SR", "normal sinus rhythm", "regular sinus rhythm", "sinus node rhythm", "rhythm of sinus origin",
+        "sinus rhythm", "SR", "normal sinus rhythm", "regular sinus rhythm", "sinus node rhythm",
+        "rhythm of sinus origin",
         "each QRS is preceded by a P wave", "P wave before every QRS", "ordinary heart rhythm", "the rhythm is sinus",
-        "normal rhythm of the heart", "in sinus", "normal heart rhythm", "rhythm is normal", "normal beating of the heart",
+        "normal rhythm of the heart", "in sinus", "normal heart rhythm", "rhythm is normal",
+        "normal beating of the heart",
     ),
     "AFIB": (
-        "atrial fibrillation", "AF", "A-fib", "Vorhofflimmern", "fibrillating atria", "AF with irregular ventricular response",
-        "fibrillation of the atria", "absent P waves with irregular RR intervals", "atrial fib", "chaotic atrial activity",
+        "atrial fibrillation", "AF", "A-fib", "Vorhofflimmern", "fibrillating atria",
+        "AF with irregular ventricular response",
+        "fibrillation of the atria", "absent P waves with irregular RR intervals", "atrial fib",
+        "chaotic atrial activity",
         "quivering atria", "no P waves and irregular rhythm", "persistent atrial fibrillation", "paroxysmal AF",
-        "irregularly irregular pulse", "completely irregular rhythm", "absolute arrhythmia", "fibrillating upper chambers",
+        "irregularly irregular pulse", "completely irregular rhythm", "absolute arrhythmia",
+        "fibrillating upper chambers",
     ),
     "AFIB-AFLT": (
-        "atrial fibrillation or flutter", "atrial fibrillation/flutter", "atrial tachyarrhythmia", "atrial arrhythmia",
+        "atrial fibrillation or flutter", "atrial fibrillation/flutter", "atrial tachyarrhythmia",
+        "atrial arrhythmia",
     ),
     "STACH": (
         "sinus tachycardia", "STACH", "tachycardia of sinus origin", "fast sinus rhythm", "rapid sinus rhythm",
@@ -293,15 +311,18 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
         "every second beat is premature", "trigeminy", "trigeminal pattern (unknown origin, SV or Ventricular)",
     ),
     "ECTOPY": (
-        "premature complex(es)", "extrasystole", "extrasystoles", "ectopic beats", "ectopy", "extra beats", "premature beats",
+        "premature complex(es)", "extrasystole", "extrasystoles", "ectopic beats", "ectopy", "extra beats",
+        "premature beats",
         "early beats", "skipped beats", "PRC(S)", "missed heartbeats",
     ),
     "IRREGULAR": (
-        "irregular rhythm", "arrhythmia", "irregular heartbeat", "cardiac arrhythmia", "rhythm disorder", "heart rhythm problem",
+        "irregular rhythm", "arrhythmia", "irregular heartbeat", "cardiac arrhythmia", "rhythm disorder",
+        "heart rhythm problem",
         "irregular pulse", "dysrhythmia", "uneven heartbeat",
     ),
     "FAST": (
-        "tachycardia", "supraventricular tachycardia", "SVT", "paroxysmal supraventricular tachycardia", "PSVT", "SVTAC",
+        "tachycardia", "supraventricular tachycardia", "SVT", "paroxysmal supraventricular tachycardia",
+        "PSVT", "SVTAC",
         "narrow complex tachycardia", "tachyarrhythmia", "AVNRT",
     ),
     "ASMI": (
@@ -323,16 +344,19 @@ PHRASES: Final[Mapping[str, tuple[str, ...]]] = {
     "ISCAS": ("ischemic in anteroseptal leads", "ISCAS", "anteroseptal ischaemia", "septal ischemia"),
     "INJAS": ("subendocardial injury in anteroseptal leads", "INJAS", "subendocardial injury", "acute injury current",
               "ST elevation", "non-specific ST elevation", "STE", "raised ST segment", "elevated ST segment"),
-    "BBB": ("bundle branch block", "BBB", "block of a bundle branch", "bundle block", "bundle-branch conduction block"),
+    "BBB": ("bundle branch block", "BBB", "block of a bundle branch", "bundle block",
+            "bundle-branch conduction block"),
     "RBBB": ("right bundle branch block", "RBBB", "right bundle-branch block", "right bundle block",
              "block of the right bundle branch", "right branch block"),
     "LBBB": ("left bundle branch block", "LBBB", "left bundle-branch block", "left bundle block",
              "block of the left bundle branch", "left branch block"),
-    "WIDE-QRS": ("wide QRS", "broad QRS complex", "QRS duration above 120 ms", "prolonged QRS duration", "QRS widening"),
+    "WIDE-QRS": ("wide QRS", "broad QRS complex", "QRS duration above 120 ms", "prolonged QRS duration",
+                 "QRS widening"),
     "ATRIAL": ("atrial enlargement", "atrial overload", "enlarged atria", "abnormal P wave", "atrial hypertrophy",
                "dilated atria"),
     "ABNORMAL": (
-        "abnormal ECG", "pathological ECG", "abnormal electrocardiogram", "something is wrong with the ECG", "heart disease",
+        "abnormal ECG", "pathological ECG", "abnormal electrocardiogram", "something is wrong with the ECG",
+        "heart disease",
         "cardiac abnormality", "abnormal findings", "sick heart", "unhealthy heart", "diseased heart",
     ),
 }  # fmt: skip
@@ -343,7 +367,8 @@ BORROWED: Final[Mapping[tuple[str, ...], Mapping[str, float]]] = {
      "flutter of the atria", "flutter waves", "sawtooth pattern of the baseline", "atrial flutter waves",
      "macro-reentrant atrial tachycardia"): {"AFIB-AFLT": 1.0},
     ("normal functioning artificial pacemaker", "PACE", "pacemaker", "artificial pacemaker", "pacemaker rhythm",
-     "electronic pacemaker", "ventricular pacing", "cardiac pacemaker", "stimulated by a pacemaker", "pacemaker spikes",
+     "electronic pacemaker", "ventricular pacing", "cardiac pacemaker", "stimulated by a pacemaker",
+     "pacemaker spikes",
      "pacemaker implanted", "AV sequential pacemaker", "heart driven by a pacemaker", "pacing", "pacemaker device",
      "implanted pacemaker"): {"CLBBB": 0.5, "IVCD": 0.5},
     ("third degree AV block", "3AVB", "complete heart block", "second degree AV block", "2AVB", "Mobitz block",
@@ -357,13 +382,16 @@ BORROWED: Final[Mapping[tuple[str, ...], Mapping[str, float]]] = {
 
 # What has nothing to do with an ECG: such a query should score low, whatever the recording.
 UNRELATED: Final = (
-    "banana", "the weather in Paris", "a red car", "stock market prices", "football match", "cooking pasta for dinner",
+    "banana", "the weather in Paris", "a red car", "stock market prices", "football match",
+    "cooking pasta for dinner",
     "quantum field theory", "a dog in the park", "train timetable", "guitar lessons", "broken leg", "tax return",
     "knee replacement", "brown bread", "mountain hiking", "the history of Rome", "software update", "skin rash",
-    "garden furniture", "holiday in Spain", "toothache", "solar panels", "chess opening", "wedding dress", "coffee beans",
+    "garden furniture", "holiday in Spain", "toothache", "solar panels", "chess opening", "wedding dress",
+    "coffee beans",
     "river bank", "novel by a young author", "dental caries", "bank account", "a yellow bicycle", "eye colour",
     "mathematics homework", "cheese", "painting a house", "airport security", "blue whale", "basketball", "hair cut",
-    "printer paper", "climate policy", "bone fracture of the wrist", "sunflower seeds", "jazz concert", "birthday party",
+    "printer paper", "climate policy", "bone fracture of the wrist", "sunflower seeds", "jazz concert",
+    "birthday party",
     "mobile phone contract", "insurance claim", "carpenter's tools", "lung cancer", "kidney stones", "a bowl of rice",
 )  # fmt: skip
 

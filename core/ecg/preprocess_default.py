@@ -56,14 +56,9 @@ def prepare(
 
 
 def standardise(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows [k, n] at 100 Hz, band-passed, with mean 0 and standard deviation 1 each; flat rows are 0.
-
-    Raises InputError (`not-finite`).
-    """
+    """Finite rows [k, n] at 100 Hz, band-passed, with mean 0 and standard deviation 1 each; flat rows are 0."""
     n = rows.shape[1]
     level = np.abs(rows).max(axis=1)
-    if not np.isfinite(level).all():
-        raise InputError("not-finite", "the window holds NaN or infinite values")
     # Any unit: volts and raw converter counts alike, far from the ends of float32.
     level[level == 0] = 1
     unit = rows / level[:, None]
@@ -76,7 +71,7 @@ def standardise(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     spread = filtered.std(axis=1)
     flat |= spread < _FLAT
     spread[flat] = 1
-    scaled = np.clip(filtered / spread[:, None], -_LIMIT, _LIMIT)
+    scaled: NDArray[np.float32] = np.clip(filtered / spread[:, None], -_LIMIT, _LIMIT)
     scaled[flat] = 0
     return scaled
 
@@ -98,6 +93,8 @@ def _present(signal: NDArray[np.float32], names: list[str]) -> NDArray[np.bool_]
 def _at_rate(rows: NDArray[np.float32], fs: float) -> NDArray[np.float32]:
     if not (math.isfinite(fs) and fs > 0):
         raise InputError("rate", f"a sampling rate of {fs:g} Hz")
+    if not np.isfinite(rows).all():
+        raise InputError("not-finite", "the window holds NaN or infinite values")
     if fs != FS:
         from medpipe.core.resample import resample
 

@@ -46,7 +46,8 @@ def pack(weight: Array, group: int) -> tuple[NDArray[np.uint8], NDArray[np.float
             codes = np.where(better, code.astype(np.uint8), codes)
             ranges = np.where(better, np.concatenate([step, start], axis=-1), ranges)
     flat = codes.reshape(len(weight), -1)
-    return flat[:, 0::2] | flat[:, 1::2] << 4, ranges
+    nibbles: NDArray[np.uint8] = flat[:, 0::2] | flat[:, 1::2] << np.uint8(4)
+    return nibbles, ranges
 
 
 def unpack(nibbles: NDArray[np.uint8], ranges: NDArray[np.float16]) -> Array:
@@ -86,8 +87,9 @@ class TextTower:
         hidden = _normalised(hidden, *self._norm)
         for layer in self._layers:
             hidden = layer(hidden)
-        mean = hidden.mean(axis=0)
-        return mean / np.sqrt(np.square(mean).sum())
+        mean: Array = hidden.mean(axis=0)
+        unit: Array = mean / np.sqrt(np.square(mean).sum())
+        return unit
 
 
 class _Layer:
@@ -123,7 +125,8 @@ class _Layer:
 def _normalised(x: Array, weight: Array, bias: Array) -> Array:
     centred = x - x.mean(-1, keepdims=True)
     scale = np.sqrt(np.square(centred).mean(-1, keepdims=True) + np.float32(_EPSILON))
-    return centred / scale * weight + bias
+    scaled: Array = centred / scale * weight + bias
+    return scaled
 
 
 def _gelu(x: Array) -> Array:
@@ -134,4 +137,5 @@ def _gelu(x: Array) -> Array:
     for coefficient in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592):
         poly = (poly + np.float32(coefficient)) * t
     upper = poly * np.exp(-z * z) / 2
-    return x * np.where(x >= 0, 1 - upper, upper)
+    weighted: Array = x * np.where(x >= 0, 1 - upper, upper)
+    return weighted

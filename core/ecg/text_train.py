@@ -37,7 +37,7 @@ class TextPlan:
 
 @dataclass(frozen=True)
 class Taught:
-    """Vectors [texts, 384] of the phrases in some of their templates, [texts, concepts + 1] and their phrase's number."""
+    """Phrases in some of their templates: vectors [texts, 384], shares [texts, concepts + 1], number of the phrase."""
 
     vectors: Array
     shares: Array
@@ -102,7 +102,7 @@ def train_shares(known: Taught, plan: TextPlan) -> Shares:
         noisy = F.normalize(vectors[rows] + size * torch.randn(plan.batch, vectors.shape[1], generator=generator))
         value = F.cross_entropy(network(noisy), shares[rows], label_smoothing=0.02)
         optimiser.zero_grad()
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
     return network.eval()

@@ -29,7 +29,7 @@ from medpipe.core.ecg.ptbxl import CONCEPTS, Recordings
 
 log = logging.getLogger("train_default")
 PARTS: Final = 4
-MEMBERS: Final = 2
+MEMBERS: Final = 1
 # Logit of a query about nothing in an ECG.
 UNRELATED: Final = -5.0
 LEAD_I: Final = torch.eye(12)[0]
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _log_quality("cross-fitted", train, judged)
     calibration = calibrate(judged.numpy(), train.targets())
     ensemble = members(train, torch.sigmoid(judged), plan, runs, options.resume, options.jobs)
-    publish(ensemble, calibration, plan, options.out)
+    publish(ensemble, calibration, plan, len(train.x), options.out)
 
 
 def parts(train: Recordings) -> NDArray[np.int64]:
@@ -87,7 +87,7 @@ def members(train: Recordings, soft: Tensor, plan: Plan, runs: Path, resume: boo
     return Ensemble(_trained(plans, folders, [everyone] * MEMBERS, soft, resume, jobs))
 
 
-def publish(ensemble: Ensemble, calibration: Calibration, plan: Plan, folder: Path) -> None:
+def publish(ensemble: Ensemble, calibration: Calibration, plan: Plan, recordings: int, folder: Path) -> None:
     """All files of the checkpoint, into `folder`."""
     from safetensors.numpy import load_file
 
@@ -106,8 +106,8 @@ def publish(ensemble: Ensemble, calibration: Calibration, plan: Plan, folder: Pa
     network = train_shares(read_phrases(tower), TextPlan(seed=plan.seed))
     weights, biases = calibration.apply(*ensemble.classifiers())
     write_queries(head_weights(network, weights, biases, UNRELATED), folder / QUERIES)
-    facts = {"training": {"data": "PTB-XL, folds 1 to 8 of the z-scored recordings", "plan": asdict(plan),
-                          "parts": PARTS, "members": MEMBERS}}  # fmt: skip
+    facts = {"training": {"data": "PTB-XL, folds 1 to 8 of the z-scored recordings", "recordings": recordings,
+                          "plan": asdict(plan), "parts": PARTS, "members": MEMBERS}}  # fmt: skip
     write_description(folder, encoder.dim, facts)
     log.info("checkpoint in %s", folder)
 

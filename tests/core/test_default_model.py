@@ -54,7 +54,9 @@ def test_a_subset_of_leads_equals_the_full_array_with_a_mask(model):
     signal = np.random.default_rng(4).normal(size=(12, 1000)).astype(np.float32)
     full, _ = model.prepare(signal, 100.0, model.leads)
     part, present = model.prepare(signal[[1, 7]], 100.0, ["II", "V2"])
-    np.testing.assert_allclose(model.encode(full[None], present[None]), model.encode(part[None], present[None]), atol=1e-5)
+    np.testing.assert_allclose(
+        model.encode(full[None], present[None]), model.encode(part[None], present[None]), atol=1e-5
+    )
 
 
 def test_a_record_does_not_depend_on_its_neighbours(model, windows):

@@ -56,7 +56,7 @@ def test_a_file_cut_short_says_so(tmp_path: Path, size: int) -> None:
 def test_fewer_data_records_than_the_header_says_is_truncation(tmp_path: Path) -> None:
     path = write(tmp_path / "x.edf")
     path.write_bytes(path.read_bytes()[:-3000])
-    with pytest.raises(FormatError, match=r"cut|end|trunc"):
+    with pytest.raises(FormatError, match="promises"):
         ecg_found = open_edf(str(path))
         ecg_found.read(0, ecg_found.samples)
 

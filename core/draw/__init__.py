@@ -1,0 +1,1 @@
+"""Pictures of what records hold."""

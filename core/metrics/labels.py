@@ -1,0 +1,234 @@
+"""Multi-label predictions against truth: per class and macro, with bootstrap intervals and a trivial baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medpipe.core.metrics.bootstrap import draw_weights, interval, two_sided_p
+from medpipe.core.metrics.roc import Ranked, rank, threshold_row, weighted_areas, youden_threshold
+from medpipe.core.metrics.table import text_table, with_interval
+
+Array = NDArray[np.float64]
+METRICS = ("auroc", "auprc")
+
+
+@dataclass(slots=True)
+class Estimate:
+    """A metric, its 95 % interval, and for a difference its p; None where it is not defined."""
+
+    value: float | None
+    interval: tuple[float, float] | None = None
+    p: float | None = None
+
+
+@dataclass(slots=True)
+class Row:
+    """One class, or one macro mean."""
+
+    id: str
+    facts: dict[str, Any]
+    estimates: dict[str, Estimate]
+    thresholds: list[dict[str, Any]] = field(default_factory=list)
+
+    def record(self) -> dict[str, Any]:
+        """The row as a JSON object."""
+        made: dict[str, Any] = {"id": self.id, **self.facts}
+        for name, estimate in self.estimates.items():
+            made[name] = estimate.value
+            if estimate.interval is not None:
+                made[f"{name}_ci95"] = list(estimate.interval)
+            if estimate.p is not None:
+                made[f"{name}_p"] = estimate.p
+        return made | ({"thresholds": self.thresholds} if self.thresholds else {})
+
+
+@dataclass(slots=True)
+class LabelMetrics:
+    """Metrics of one stream of predictions, or paired differences of two."""
+
+    rows: list[Row]
+    paired: bool = False
+
+    def records(self) -> list[dict[str, Any]]:
+        """One JSON object for each class and each macro mean."""
+        return [row.record() for row in self.rows]
+
+    def table(self) -> str:
+        """The rows as text; differences carry a sign and a p."""
+        header = ["", "n", "positive", "AUROC", "AUPRC"]
+        if self.paired:
+            header += ["p AUROC", "p AUPRC"]
+        else:
+            header += ["by chance", "threshold", "sens.", "spec."]
+        return text_table([self._cells(row) for row in self.rows], header)
+
+    def _cells(self, row: Row) -> list[str]:
+        cells = [row.id, str(row.facts.get("n", "")), str(row.facts.get("positives", row.facts.get("classes", "")))]
+        cells += [with_interval(row.estimates[m].value, row.estimates[m].interval, signed=self.paired) for m in METRICS]
+        if self.paired:
+            return cells + ["-" if (p := row.estimates[m].p) is None else f"{p:.3f}" for m in METRICS]
+        chance = row.facts.get("baseline_auprc")
+        best = next((one for one in row.thresholds if one.get("best")), {})
+        return [
+            *cells,
+            "-" if chance is None else f"{chance:.3f}",
+            *("" if best.get(k) is None else f"{best[k]:.3f}" for k in ("threshold", "sensitivity", "specificity")),
+        ]
+
+
+def score_labels(
+    labels: NDArray[Any],
+    scores: NDArray[Any],
+    names: Sequence[str],
+    *,
+    thresholds: Sequence[float] | None = None,
+    clusters: Sequence[str] | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    min_support: int = 10,
+) -> LabelMetrics:
+    """AUROC, average precision and threshold tables of each class, and their macro means.
+
+    Args:
+        labels: [n, classes], 0 or 1, NaN where nobody knows: such a record takes no part in that class.
+        scores: [n, classes].
+        names: of the classes.
+        thresholds: rows for these in each class's table, beside the one that maximises Youden's index.
+        clusters: draw whole clusters, such as patients, rather than records.
+        draws: bootstrap draws; 0 for no intervals.
+        seed: of the draws.
+        min_support: positives that a class needs for the second macro mean.
+    """
+    labels, scores = np.asarray(labels, np.float64), np.asarray(scores, np.float64)
+    parts = [_Class(labels[:, k], scores[:, k]) for k in range(len(names))]
+    drawn = _draw([parts], len(labels), clusters, draws, seed)[0]
+    rows = []
+    for k, (name, part) in enumerate(zip(names, parts, strict=True)):
+        row = Row(f"class:{name}", part.facts(), _estimates(part.values, drawn[:, :, k]))
+        if part.defined:
+            given = [threshold_row(part.labels, part.scores, one) for one in thresholds or []]
+            best = threshold_row(part.labels, part.scores, youden_threshold(part.labels, part.scores))
+            row.thresholds = [*given, {**best, "best": "youden"}]
+        undefined = int(np.isnan(drawn[0, :, k]).sum())
+        if part.defined and undefined:
+            row.facts["draws_undefined"] = undefined
+        rows.append(row)
+    return LabelMetrics(rows + _macros(parts, np.stack([part.values for part in parts], axis=1), drawn, min_support))
+
+
+def compare_labels(
+    labels: NDArray[Any],
+    first: NDArray[Any],
+    second: NDArray[Any],
+    names: Sequence[str],
+    *,
+    clusters: Sequence[str] | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    min_support: int = 10,
+) -> LabelMetrics:
+    """Paired differences, first minus second, over the same draws; arguments as in `score_labels`."""
+    labels = np.asarray(labels, np.float64)
+    sides = [
+        [_Class(labels[:, k], np.asarray(side, np.float64)[:, k]) for k in range(len(names))]
+        for side in (first, second)
+    ]
+    one, other = _draw(sides, len(labels), clusters, draws, seed)
+    values = np.stack([a.values - b.values for a, b in zip(*sides, strict=True)], axis=1)
+    rows = [
+        Row(f"class:{name}", sides[0][k].facts(), _estimates(values[:, k], (one - other)[:, :, k], paired=True))
+        for k, name in enumerate(names)
+    ]
+    return LabelMetrics(rows + _macros(sides[0], values, one - other, min_support, paired=True), paired=True)
+
+
+class _Class:
+    """The known records of one class."""
+
+    def __init__(self, labels: Array, scores: Array) -> None:
+        self.known = np.isfinite(labels) & np.isfinite(scores)
+        self.labels, self.scores = labels[self.known], scores[self.known]
+        self.positives = int((self.labels > 0.5).sum())
+        self.defined = 0 < self.positives < len(self.labels)
+        self.ranked: Ranked = rank(self.labels, self.scores)
+        self.values = np.full(2, np.nan)
+        if self.defined:
+            self.values = np.array([area[0] for area in self.areas(np.ones((1, len(labels))))])
+
+    def areas(self, weights: Array) -> tuple[Array, Array]:
+        """AUROC and average precision under weightings of all records."""
+        if not self.defined:
+            return (np.full(len(weights), np.nan),) * 2
+        return weighted_areas(self.ranked, weights[:, self.known])
+
+    def facts(self) -> dict[str, Any]:
+        """Counts, and what a constant score would reach."""
+        count = len(self.labels)
+        facts: dict[str, Any] = {"n": count, "positives": self.positives, "baseline_auroc": 0.5}
+        facts["baseline_auprc"] = self.positives / count if count else None
+        if not self.defined:
+            facts["undefined"] = "no positive record" if self.positives == 0 else "no negative record"
+        return facts
+
+
+def _draw(
+    sides: Sequence[Sequence[_Class]], records: int, clusters: Sequence[str] | None, draws: int, seed: int
+) -> list[Array]:
+    """[metrics, draws, classes] for each side, all of them over the same draws."""
+    found: list[list[Array]] = [[] for _ in sides]
+    for weights in draw_weights(records, draws, seed, clusters):
+        for place, parts in enumerate(sides):
+            found[place].append(np.stack([np.stack(part.areas(weights)) for part in parts], axis=2))
+    empty = np.empty((2, 0, len(sides[0])))
+    return [np.concatenate([empty, *blocks], axis=1) for blocks in found]
+
+
+def _estimates(values: Array, drawn: Array, *, paired: bool = False) -> dict[str, Estimate]:
+    made = {}
+    for metric, value, draws in zip(METRICS, values, drawn, strict=True):
+        defined = bool(np.isfinite(value))
+        made[metric] = Estimate(
+            float(value) if defined else None,
+            interval(draws) if defined else None,
+            two_sided_p(draws) if defined and paired and len(draws) else None,
+        )
+    return made
+
+
+def _macros(
+    parts: Sequence[_Class], values: Array, drawn: Array, min_support: int, *, paired: bool = False
+) -> list[Row]:
+    """The mean over all defined classes, and over those with enough positives.
+
+    A draw in which one of the classes is undefined takes the mean of the others.
+    """
+    rows = []
+    for label, least in (("all", 1), (f"min{min_support}", min_support)):
+        chosen = [k for k, part in enumerate(parts) if part.defined and part.positives >= least]
+        facts: dict[str, Any] = {"classes": len(chosen), "baseline_auroc": 0.5}
+        if not chosen:
+            rows.append(Row(f"macro:{label}", facts, {metric: Estimate(None) for metric in METRICS}))
+            continue
+        facts["baseline_auprc"] = float(np.mean([parts[k].positives / len(parts[k].labels) for k in chosen]))
+        rows.append(
+            Row(
+                f"macro:{label}",
+                facts,
+                _estimates(values[:, chosen].mean(axis=1), _mean(drawn[:, :, chosen]), paired=paired),
+            )
+        )
+    return rows
+
+
+def _mean(drawn: Array) -> Array:
+    """Mean over classes of those that are defined, NaN where none is."""
+    there = np.isfinite(drawn)
+    count = there.sum(axis=2)
+    total = np.where(there, drawn, 0.0).sum(axis=2)
+    mean: Array = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return mean
