@@ -110,7 +110,7 @@ def _register(
 
     _sign(command, parameters)
     command.__doc__ = body.__doc__
-    app.command(sub)(command)
+    app.command(sub, context_settings=_PLAIN["context_settings"])(command)
 
 
 def _sign(function: Any, parameters: list[inspect.Parameter]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from medpipe.formats.compress import GZIP_MAGIC, ZSTD_MAGIC
 from medpipe.formats.errors import FormatError
@@ -18,21 +19,32 @@ _MAGIC = (
     (ZSTD_MAGIC, "zstd"),
     (b"\x89PNG\r\n\x1a\n", "image"),
     (b"\xff\xd8\xff", "image"),
+    (b"GIF8", "image"),
+    (b"II*\0", "image"),
+    (b"MM\0*", "image"),
 )
 _TABLES = (".csv", ".tsv", ".txt")
-_NIFTI_SIZES = (b"\x5c\x01\x00\x00", b"\x00\x00\x01\x5c", b"\x1c\x02\x00\x00", b"\x00\x00\x02\x1c")
+# Samples may begin with any bytes: beside a header, these are signals whatever they look like.
+_SIGNALS = (".dat", ".mat", "")
+# Length of a NIfTI header, either byte order: version 1 (mark at its end) and version 2 (mark after the length).
+_NIFTI_1 = (b"\x5c\x01\0\0", b"\0\0\x01\x5c")
+_NIFTI_2 = (b"\x1c\x02\0\0", b"\0\0\x02\x1c")
 
 
 def sniff(path: str) -> str:
-    """The kind of a file: wfdb, edf, dicom, csv, hdf5, jsonl, gzip, zstd, nifti, image, lfs-pointer, empty, unknown.
+    """The kind of a file.
+
+    Returns:
+        wfdb, edf (BDF too), dicom, csv, hdf5, jsonl, gzip, zstd, nifti, image, lfs-pointer, annex-pointer,
+        empty or unknown. A header is wfdb whatever it holds: its reader says what is wrong with it.
 
     Raises:
-        FormatError: there is no such file, it is a folder, or it may not be read.
+        FormatError: there is no such file, it is a folder or a device, or it may not be read.
     """
     suffix = os.path.splitext(path)[1].lower()
     try:
         head = _head(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         if suffix != ".hea" and os.path.exists(f"{path}.hea"):
             return "wfdb"
         raise _absent(path) from None
@@ -40,22 +52,33 @@ def sniff(path: str) -> str:
         raise FormatError("folder", "a folder stands in place of a file") from None
     except OSError as error:
         raise FormatError("unreadable", f"the file cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise FormatError("missing-file", "the path holds a NUL byte: no such file") from None
     if head.startswith(_LFS):
         return "lfs-pointer"
     if head.startswith(_ANNEX):
         return "annex-pointer"
-    if suffix == ".hea":
+    if suffix == ".hea" or (suffix in _SIGNALS and _has_header(path)):
         return "wfdb"
     return _by_content(path, suffix, head)
 
 
 def _head(path: str) -> bytes:
-    # Unbuffered and without a file object: this runs once a file for millions of files.
-    handle = os.open(path, os.O_RDONLY)
+    # Unbuffered and without a file object: this runs once a file for millions of files. A pipe without a
+    # writer would block for ever.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise _not_a_file(handle)
         return os.read(handle, _HEAD)
     finally:
         os.close(handle)
+
+
+def _not_a_file(handle: int) -> Exception:
+    if stat.S_ISDIR(os.fstat(handle).st_mode):
+        return IsADirectoryError()
+    return FormatError("unreadable", "a pipe or device stands in place of a file; give it on standard input, as -")
 
 
 def _absent(path: str) -> FormatError:
@@ -64,17 +87,22 @@ def _absent(path: str) -> FormatError:
     return FormatError("missing-file", f"{path}: no such file")
 
 
+def _has_header(path: str) -> bool:
+    return os.path.exists(f"{os.path.splitext(path)[0]}.hea")
+
+
 def _by_content(path: str, suffix: str, head: bytes) -> str:
-    if not head:
-        return "wfdb" if os.path.exists(f"{os.path.splitext(path)[0]}.hea") else "empty"
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind
     if head[128:132] == b"DICM" or _is_bare_dicom(head):
         return "dicom"
-    if suffix not in _TABLES and os.path.exists(f"{os.path.splitext(path)[0]}.hea"):
+    # Signal files may have any suffix (`X.xyz`).
+    if suffix not in _TABLES and _has_header(path):
         return "wfdb"
-    if head[:4] in _NIFTI_SIZES and head[344:348] in (b"n+1\0", b"ni1\0", b""):
+    if not head:
+        return "empty"
+    if (head[:4] in _NIFTI_1 and head[344:347] in (b"n+1", b"ni1")) or (head[:4] in _NIFTI_2 and head[5:7] == b"+2"):
         return "nifti"
     if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
         return "jsonl"

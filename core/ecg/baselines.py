@@ -37,7 +37,7 @@ def untrained(seed: int) -> Features:
     @torch.no_grad()
     def features(x: NDArray[np.float32], present: NDArray[np.bool_]) -> Array:
         found = []
-        for part in torch.from_numpy(x).split(64):
+        for part in torch.split(torch.from_numpy(x), 64):
             maps, _ = network.features(*network.visible(part, torch.from_numpy(present).float().expand(len(part), -1)))
             found.append(torch.cat([maps.mean(-1), maps.std(-1), maps.amax(-1)], dim=1))
         return torch.cat(found).double().numpy()

@@ -46,10 +46,19 @@ def _platt(
     z, truth = logits[known].astype(np.float64), targets[known].astype(np.float64)
     design = np.stack([z, np.ones_like(z)], axis=1)
     centre, strength = np.array([start, 0.0]), np.array([prior, _OFFSET_PRIOR if prior else 0.0])
+
+    def cost(at: Array) -> float:
+        values = design @ at
+        return float((np.logaddexp(0, values) - truth * values).sum() + (strength * np.square(at - centre)).sum() / 2)
+
     found = centre.copy()
     for _ in range(_ROUNDS):
-        chance = 1 / (1 + np.exp(-design @ found))
+        chance = 0.5 * (1 + np.tanh(design @ found / 2))
         slope = design.T @ (chance - truth) + strength * (found - centre)
         curvature = (design * (chance * (1 - chance))[:, None]).T @ design + np.diag(strength + 1e-6)
-        found = found - np.linalg.solve(curvature, slope)
+        step = np.linalg.solve(curvature, slope)
+        # A full step can overshoot where the curve is flat.
+        while cost(found - step) > cost(found) and np.abs(step).max() > 1e-9:
+            step = step / 2
+        found = found - step
     return float(found[0]), float(found[1])

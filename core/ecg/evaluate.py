@@ -114,9 +114,7 @@ def pooled(sets: Sequence[Recordings]) -> Recordings:
     )
 
 
-def superclass_table(
-    model: DefaultModel, sets: Mapping[str, Recordings], draws: int, seed: int
-) -> list[Row]:
+def superclass_table(model: DefaultModel, sets: Mapping[str, Recordings], draws: int, seed: int) -> list[Row]:
     """Macro AUROC of the five superclasses: baselines and the model, both sets, twelve leads and lead I."""
     from medpipe.core.ecg.baselines import fitted, spectra, untrained
 

@@ -46,18 +46,15 @@ def write_network(encoder: nn.Module, path: Path) -> None:
 
     Weights are stored as float16 and widened when the file is loaded; `encoder` must hold such weights.
     """
-    import io
-
     import onnx
 
     example = torch.randn(1, 12, preprocess_default.SAMPLES), torch.ones(1, 12)
-    buffer = io.BytesIO()
     torch.onnx.export(
-        encoder.eval(), example, buffer, dynamo=False, opset_version=17,
+        encoder.eval(), example, str(path), dynamo=False, opset_version=17,
         input_names=["x", "present"], output_names=["embedding", "tokens"],
         dynamic_axes={name: {0: "batch"} for name in ("x", "present", "embedding", "tokens")},
     )  # fmt: skip
-    model = onnx.load_from_string(buffer.getvalue())
+    model = onnx.load(str(path))
     _halve(model)
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString())

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -76,9 +76,8 @@ def fit(
     """
     torch.manual_seed(plan.seed)
     network, generator = Classifier(plan), Generator().manual_seed(plan.seed)
-    averaged = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(plan.average), use_buffers=True
-    )
+    moving = torch.optim.swa_utils.get_ema_multi_avg_fn(plan.average)  # type: ignore[no-untyped-call]
+    averaged = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=moving, use_buffers=True)
     optimiser = torch.optim.AdamW(network.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
     steps = plan.epochs * (len(x) // plan.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, total_steps=steps, pct_start=0.2)
@@ -89,7 +88,7 @@ def fit(
     for epoch in range(start, plan.epochs):
         began, total = time.monotonic(), 0.0
         network.train()
-        for rows in torch.randperm(len(x), generator=generator).split(plan.batch):
+        for rows in torch.split(torch.randperm(len(x), generator=generator), plan.batch):
             if len(rows) < plan.batch:
                 continue
             total += _step(network, optimiser, x[rows], targets[rows], soft[rows] if soft is not None else None, plan,
@@ -99,8 +98,7 @@ def fit(
         _save(state, parts, generator, plan, epoch + 1)
         mean = total / (len(x) // plan.batch)
         log(f"{folder.name}: epoch {epoch + 1}/{plan.epochs}, loss {mean:.4f}, {time.monotonic() - began:.1f} s")
-    result: Classifier = averaged.module.eval()
-    return result
+    return cast(Classifier, averaged.module.eval())
 
 
 def _step(
@@ -147,4 +145,4 @@ def _restore(path: Path, parts: dict[str, Any], generator: Generator, plan: Plan
 def predict(network: Classifier, x: Tensor, present: Tensor | None = None, batch: int = 128) -> Tensor:
     """Logits [n, concepts] of x [n, 12, samples]; `present` [12] is the same for all, every lead when None."""
     mask = torch.ones(12) if present is None else present
-    return torch.cat([network(part, mask.expand(len(part), 12)) for part in x.split(batch)])
+    return torch.cat([network(part, mask.expand(len(part), 12)) for part in torch.split(x, batch)])

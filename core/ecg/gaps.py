@@ -37,8 +37,8 @@ def fill_gaps(
     if len(dropped) == len(leads):
         if not finite.any():
             raise InputError("all-nan", "every sample is NaN")
-        least = 100 * float(share.min())
-        raise InputError("too-many-nan", f"each lead lacks at least {least:.0f} % of its samples; the limit is 10 %")
+        message = f"each lead lacks {share.min():.1%} of its samples or more; the limit is {limit:.0%}"
+        raise InputError("too-many-nan", message)
     filled = signal.copy()
     counts: dict[str, int] = {}
     places = np.arange(signal.shape[1])

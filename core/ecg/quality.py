@@ -27,7 +27,7 @@ def flat_leads(low: NDArray[np.float32], high: NDArray[np.float32], units: Seque
 def clipped_leads(
     signal: NDArray[np.float32], low: NDArray[np.float32], high: NDArray[np.float32], fs: float
 ) -> NDArray[np.bool_]:
-    """Rows that hold their lowest or highest value for 20 ms or four samples, far from where they rest."""
+    """Rows that hold their lowest or highest value for 20 ms, at least four samples, far from where they rest."""
     held = max(_HELD_SAMPLES, int(_HELD_SECONDS * fs))
     found = np.zeros(len(signal), bool)
     if signal.shape[1] < held:
@@ -86,13 +86,16 @@ class QualityTally:
         self.windows += 1
         self.leads = len(leads)
         self.samples += signal.shape[1]
-        finite = np.isfinite(signal)
-        if not finite.all():
+        there = np.ones(len(leads), bool)
+        low, high = signal.min(axis=1), signal.max(axis=1)
+        # A NaN or an infinity anywhere shows in one of the two: whole signals are looked at no further.
+        if not (np.isfinite(low) & np.isfinite(high)).all():
+            finite = np.isfinite(signal)
+            there = finite.any(axis=1)
             for lead, count in zip(leads, np.count_nonzero(~finite, axis=1), strict=True):
                 self.absent[lead] += int(count)
             signal = np.where(finite, signal, np.nan)
-        low, high = np.fmin.reduce(signal, axis=1), np.fmax.reduce(signal, axis=1)
-        there = finite.any(axis=1)
+            low, high = np.fmin.reduce(signal, axis=1), np.fmax.reduce(signal, axis=1)
         flat = flat_leads(low, high, units) & there
         self.flat.update(_named(leads, flat))
         self.clipped.update(_named(leads, clipped_leads(signal, low, high, fs) & ~flat))
@@ -131,6 +134,31 @@ class QualityTally:
             return None
         name, count = self.reversal.most_common(1)[0]
         return name if 2 * count > self.windows else None
+
+
+def assess(
+    signal: NDArray[np.float32],
+    fs: float,
+    leads: Sequence[str],
+    units: Sequence[str],
+    adc_range: Sequence[tuple[float, float]] | None = None,
+) -> dict[str, Any]:
+    """The quality of one window.
+
+    Args:
+        signal: [leads, n], before its gaps are filled.
+        fs: rate in Hz.
+        leads: canonical names of the rows.
+        units: of the rows; limits in microvolts need mV.
+        adc_range: lowest and highest value that the converter of each lead can give, in its unit.
+
+    Returns:
+        `nan_fraction` of all samples, and of each lead that lacks some in `nan_leads`; names of leads that are
+        `flat`, `clipped` and `saturated`; the suspected `reversal` of two electrodes, or None.
+    """
+    tally = QualityTally()
+    tally.add(signal, fs, leads, units, adc_range)
+    return tally.result()
 
 
 def _named(leads: Sequence[str], which: NDArray[np.bool_]) -> list[str]:

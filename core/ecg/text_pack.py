@@ -61,7 +61,7 @@ def published_folder() -> Path:
     return Path(spec.origin).parent / "model"
 
 
-def write_text_tower(folder: Path, source: Path | None = None, words: int = 10_000) -> None:
+def write_text_tower(folder: Path, source: Path | None = None, words: int = 10_300) -> None:
     """`text.safetensors` and `tokenizer.json` in `folder`, from a published model's folder `source`.
 
     `words` bounds the whole-word pieces by their rank in the published vocabulary, which is ordered by

@@ -5,10 +5,10 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from simulated import ecg
 
 from medpipe.core.draw.ecg import draw_ecg, render
 from medpipe.core.draw.layout import STANDARD, arrange
-from simulated import ecg
 
 LEADS = list(STANDARD)
 

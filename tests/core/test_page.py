@@ -2,9 +2,10 @@
 
 import re
 
+from simulated import ecg
+
 from medpipe.core.draw.ecg import draw_ecg, render
 from medpipe.core.draw.page import html_page
-from simulated import ecg
 
 EVIL = "<script>alert(1)</script>"
 

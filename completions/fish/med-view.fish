@@ -1,0 +1,16 @@
+# fish completion for med-view; written by completions/generate.py
+
+complete -c med-view -s o -l output -r -F -d 'FILE.png, .svg or .html, a FOLDER/ for every record, or -.'
+complete -c med-view -l format -x -a 'png svg html' -d 'Default: by the suffix of -o, else png.'
+complete -c med-view -l record -x -d 'Draw this record of the stream. Default: the first.'
+complete -c med-view -l layout -x -a 'auto 3x4 12x1' -d 'Three rows of four with a rhythm strip, or strips.'
+complete -c med-view -l rhythm -x -d 'Lead of the rhythm strip.'
+complete -c med-view -l leads -x -d 'Draw only these leads: I,II,V1.'
+complete -c med-view -l from -x -d 'Begin here.'
+complete -c med-view -l title -x -d 'Heading of the picture. Default: the record\'s id.'
+complete -c med-view -l dpi -x -d 'Dots per inch of a PNG.'
+complete -c med-view -l fs -x -d 'Sampling rate of CSV files.'
+complete -c med-view -l id -x -a 'path stem hash key:' -d 'Name records by path, stem, hash or key:NAME.'
+complete -c med-view -l quiet -d 'No messages but fatal ones.'
+complete -c med-view -l version -d 'Show the version and exit.'
+complete -c med-view -s h -l help -d 'Show this message and exit.'
