@@ -39,8 +39,17 @@ def show() -> int:
             state = "can be fetched" if known.url and known.sha256 else "absent"
             rows.append((known.name, state, known.arch, (known.sha256 or "-")[:12], known.where))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    for row in rows:
-        print("  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4]]))
+    notes: list[str] = []
+    for *cells, where in rows:
+        line = "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
+        if cells[1] != "absent":
+            print(f"{line}  {where}")
+            continue
+        if where not in notes:
+            notes.append(where)
+        print(f"{line}  [{notes.index(where) + 1}]")
+    for number, note in enumerate(notes, 1):
+        print(f"\n[{number}] {note}")
     return GOOD
 
 

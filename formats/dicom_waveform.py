@@ -14,12 +14,16 @@ from medpipe.formats.errors import FormatError
 from medpipe.formats.leads import canonical_lead
 from medpipe.formats.units import millivolts
 
-_DTYPES = {(8, "SB"): "i1", (8, "UB"): "u1", (16, "SS"): "i2", (16, "US"): "u2"}
+_DTYPES = {(8, "SB"): "i1", (8, "UB"): "u1", (16, "SS"): "i2", (16, "US"): "u2", (32, "SL"): "i4"}
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
-# SCP-ECG codes end in the lead's number; these names are what its meaning says (ISO 11073-91064 table).
-_SCP_LEADS = {1: "I", 2: "II", 61: "III", 62: "aVR", 63: "aVL", 64: "aVF"} | {n: f"V{n - 2}" for n in range(3, 9)}
+# Waveform objects without an ECG channel: audio, arterial pulse, respiration, EEG, EMG and EOG, body position.
+_OTHER_WAVEFORMS = tuple(f"1.2.840.10008.5.1.4.1.1.9.{kind}." for kind in (4, 5, 6, 7, 8))
+# SCP-ECG codes (5.6.3-9-N) and MDC codes (2:N) share these numbers: context group 3001, "ECG Leads", of PS3.16.
+_LEAD_CODE = re.compile(r"(?:5\.6\.3-9-|2:)(\d+)")
+_LEADS = {1: "I", 2: "II", 61: "III", 62: "aVR", 63: "aVL", 64: "aVF", 65: "-aVR", 16: "Vx", 17: "Vy", 18: "Vz"}
+_LEADS |= {n: f"V{n - 2}" for n in range(3, 10)} | {n: f"V{n - 8}R" for n in range(10, 16)}
+_LEADS |= {66: "V8", 67: "V9", 68: "V8R", 69: "V9R"}
 _GROUPS = {"RHYTHM": "rhythm", "MEDIAN BEAT": "median beat"}
-_IMAGE_TAGS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 def open_dicom_waveform(path: str) -> list[Ecg]:
@@ -28,21 +32,30 @@ def open_dicom_waveform(path: str) -> list[Ecg]:
     Raises:
         FormatError: damaged, truncated, or an object without an electrocardiogram.
     """
-    data = _read(path)
+    from pydicom import config
+
+    # What a value may look like is checked where it is used, with one message for all; pydicom's own warnings
+    # quote the file's content.
+    with config.disable_value_validation(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _groups(_read(path))
+
+
+def _groups(data: Any) -> list[Ecg]:
     groups = data.get("WaveformSequence")
     if not groups:
-        if any(tag in data for tag in _IMAGE_TAGS):
+        if "Rows" in data and "Columns" in data:
             raise FormatError("not-an-ecg", "the DICOM object holds an image, no waveform")
         raise FormatError("not-an-ecg", "the DICOM object holds no waveform")
-    big = getattr(data.file_meta, "TransferSyntaxUID", "") == _BIG_ENDIAN
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        headers = _headers(data)
     try:
+        if str(data.get("SOPClassUID", "")).startswith(_OTHER_WAVEFORMS):
+            raise FormatError("not-an-ecg", "the DICOM object holds a waveform, but no ECG")
+        big = str(getattr(data.file_meta, "TransferSyntaxUID", "")) == _BIG_ENDIAN
+        headers = _headers(data)
         return [_group(group, big, headers) for group in groups]
     except FormatError:
         raise
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+    except Exception as error:  # a damaged element may raise anything at all
         raise FormatError("bad-header", "the DICOM waveform lacks a required value, or holds a wrong one") from error
 
 
@@ -60,18 +73,14 @@ def _headers(data: Any) -> dict[str, Any]:
 
 
 def _read(path: str) -> Any:
-    from pydicom import config, dcmread
+    from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
-    # What a value may look like is checked where it is used, with one message for all.
-    config.settings.reading_validation_mode = config.IGNORE
     try:
-        with warnings.catch_warnings():
-            # Its warnings quote the file's content.
-            warnings.simplefilter("ignore")
-            data = dcmread(path, force=True)
-            # Elements are parsed when they are first touched: this one now, so that damage shows here.
-            data.get("WaveformSequence")
+        # Waveforms come before pixels: of an image, only the header is read.
+        data = dcmread(path, force=True, stop_before_pixels=True)
+        # Elements are parsed when they are first touched: this one now, so that damage shows here.
+        data.get("WaveformSequence")
         if not len(data):
             raise FormatError("bad-header", "the file holds no DICOM data element")
         return data
@@ -138,7 +147,10 @@ def _group(group: Any, big: bool, headers: dict[str, Any]) -> Ecg:
 def _counts(group: Any, channels: int, samples: int, big: bool) -> NDArray[Any]:
     kind = _DTYPES.get((int(group.WaveformBitsAllocated), str(group.WaveformSampleInterpretation)))
     if kind is None:
-        raise FormatError("unsupported", "the DICOM waveform's samples are neither 8 nor 16 bit integers")
+        raise FormatError(
+            "unsupported",
+            "the DICOM waveform's samples are of a kind that is not read: 8, 16 and signed 32 bit integers are",
+        )
     dtype = np.dtype((">" if big else "<") + kind)
     raw = bytes(group.WaveformData)
     needed = channels * samples * dtype.itemsize
@@ -166,12 +178,13 @@ def _lead(channel: Any, number: int) -> str:
         code, meaning = str(source[0].get("CodeValue", "")), str(source[0].get("CodeMeaning", ""))
         if code.upper().startswith("MDC_ECG_LEAD"):
             return canonical_lead(code)
-        scp = re.fullmatch(r"5\.6\.3-9-(\d+)", code)
-        if scp and int(scp[1]) in _SCP_LEADS:
-            return _SCP_LEADS[int(scp[1])]
+        numbered = _LEAD_CODE.fullmatch(code)
+        if numbered and int(numbered[1]) in _LEADS:
+            return _LEADS[int(numbered[1])]
         if meaning:
             return canonical_lead(re.sub(r"\s*\(.*\)\s*$", "", meaning))
-    return f"channel {number}"
+    label = str(channel.get("ChannelLabel") or "").strip()
+    return canonical_lead(label) if label else f"channel {number}"
 
 
 def _padding(group: Any, dtype: np.dtype[Any]) -> int | None:
@@ -188,7 +201,8 @@ def _adc_range(
 ) -> list[tuple[float, float]]:
     found = []
     for channel, factor, offset in zip(definitions, slope, shift, strict=True):
-        bits = int(channel.get("WaveformBitsStored") or 8 * dtype.itemsize)
+        bits = int(channel.get("WaveformBitsStored") or 0)
+        bits = bits if 0 < bits <= 8 * dtype.itemsize else 8 * dtype.itemsize
         low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if dtype.kind == "i" else (0, 2**bits - 1)
         ends = sorted((low * factor + offset, high * factor + offset))
         found.append((float(ends[0]), float(ends[1])))
@@ -200,6 +214,9 @@ def _said(definitions: list[Any], units: tuple[str, ...]) -> dict[str, Any]:
     skews = [float(channel.get("ChannelSampleSkew") or 0) for channel in definitions]
     if any(skews):
         said["skew_samples"] = skews
+    delays = [float(channel.get("ChannelTimeSkew") or 0) for channel in definitions]
+    if any(delays):
+        said["skew_seconds"] = delays
     if "unknown" in units:
         said["units"] = "not named by the header for every lead"
     return said

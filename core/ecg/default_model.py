@@ -33,14 +33,14 @@ Mask = NDArray[np.bool_]
 class DefaultModel:
     """Encoder of up to ten seconds of any of the twelve leads, and scorer of any English text."""
 
-    trained: Final = True
-    needs_all_leads: Final = False
-    pooling: Final = "mean"
-    score_kind: Final = "probability"
-    preset: Final = preprocess_default.NAME
-    leads: Final[tuple[str, ...]] = preprocess_default.LEADS
-    fs: Final = preprocess_default.FS
-    seconds: Final = preprocess_default.SAMPLES / preprocess_default.FS
+    trained: bool = True
+    needs_all_leads: bool = False
+    pooling: str = "mean"
+    score_kind: str = "probability"
+    preset: str = preprocess_default.NAME
+    leads: tuple[str, ...] = preprocess_default.LEADS
+    fs: float = preprocess_default.FS
+    seconds: float = preprocess_default.SAMPLES / preprocess_default.FS
 
     def __init__(self, folder: Path, description: dict[str, Any], providers: Sequence[str]) -> None:
         """See `load`."""
@@ -105,7 +105,7 @@ class DefaultModel:
 class DefaultScorer:
     """Probabilities of the queries, each a logistic function of the embedding."""
 
-    kind: Final = "probability"
+    kind: str = "probability"
 
     def __init__(self, name: str, weights: Array, biases: Array) -> None:
         """`weights` [queries, dim] and `biases` [queries]."""

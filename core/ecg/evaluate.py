@@ -20,6 +20,8 @@ from medpipe.core.ecg import ptbxl
 from medpipe.core.ecg.default_model import DefaultModel
 from medpipe.core.ecg.phrases import name
 from medpipe.core.ecg.ptbxl import FORMS, RARE_RHYTHMS, RHYTHMS, STATEMENTS, SUBCLASSES, SUPERCLASSES, Recordings
+from medpipe.core.metrics import roc
+from medpipe.core.metrics.bootstrap import draw_weights
 
 SETS: Final = ("fold9", "unseen")
 LEAD_SETS: Final[Mapping[str, NDArray[np.bool_]]] = {
@@ -33,15 +35,8 @@ Row = dict[str, Any]
 
 def auroc(truth: NDArray[np.floating], scores: NDArray[np.floating]) -> float:
     """Area under the ROC curve; NaN where one of the classes is empty, records of unknown truth (NaN) left out."""
-    from scipy.stats import rankdata
-
     known = ~np.isnan(truth)
-    positive = truth[known] > 0.5
-    hits, misses = int(positive.sum()), int((~positive).sum())
-    if hits == 0 or misses == 0:
-        return float("nan")
-    ranks = rankdata(scores[known])
-    return float((ranks[positive].sum() - hits * (hits + 1) / 2) / (hits * misses))
+    return roc.auroc(truth[known].astype(np.float64), scores[known].astype(np.float64))
 
 
 def macro(truth: NDArray[np.floating], scores: NDArray[np.floating]) -> float:
@@ -52,15 +47,13 @@ def macro(truth: NDArray[np.floating], scores: NDArray[np.floating]) -> float:
 def interval(
     truth: NDArray[np.floating], scores: NDArray[np.floating], patients: NDArray[np.int64], draws: int, seed: int
 ) -> tuple[float, float]:
-    """95 % percentile interval of `macro` over `draws` bootstrap samples of the patients."""
-    generator = np.random.default_rng(seed)
-    _, patient = np.unique(patients, return_inverse=True)
-    rows = [np.flatnonzero(patient == k) for k in range(patient.max() + 1)]
-    values = []
-    for _ in range(draws):
-        drawn = np.concatenate([rows[k] for k in generator.integers(0, len(rows), len(rows))])
-        values.append(macro(truth[drawn], scores[drawn]))
-    low, high = np.nanpercentile(values, [2.5, 97.5])
+    """95 % percentile interval of `macro` over `draws` bootstrap samples of the patients; all truth is known."""
+    ranked = [roc.rank(truth[:, k].astype(np.float64), scores[:, k].astype(np.float64)) for k in range(truth.shape[1])]
+    values = [
+        np.nanmean([roc.weighted_areas(column, weights)[0] for column in ranked], axis=0)
+        for weights in draw_weights(len(truth), draws, seed, [str(patient) for patient in patients])
+    ]
+    low, high = np.nanpercentile(np.concatenate(values), [2.5, 97.5])
     return float(low), float(high)
 
 

@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 LEADS = 12
+# Shortest and longest lag of the autocorrelation, in samples at 50 Hz.
+LAGS = (10, 110)
 
 
 class Excite(nn.Module):
@@ -61,9 +63,8 @@ class Rhythm(nn.Module):
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()
-        self.lags = torch.arange(10, 111)
         self.layers = nn.Sequential(
-            nn.Linear(len(self.lags), 64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, width), nn.ReLU()
+            nn.Linear(LAGS[1] + 1 - LAGS[0], 64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, width), nn.ReLU()
         )
 
     def forward(self, x: Tensor, leads: Tensor) -> Tensor:
@@ -73,9 +74,12 @@ class Rhythm(nn.Module):
         size = F.avg_pool1d(size, 8, 2).squeeze(1)
         inside = (size > 2e-3).to(x.dtype)
         size = (size - (size * inside).sum(1, keepdim=True) / inside.sum(1, keepdim=True).clamp(min=1)) * inside
-        places = torch.arange(size.shape[1]) + self.lags[:, None]
-        shifted = F.pad(size, (0, int(self.lags[-1])))[:, places]
-        products = (shifted * size.unsqueeze(1)).sum(-1)
+        # Copies of the row, zeros after it, laid out with one number less a line: each line is shifted by one more.
+        row = F.pad(size, (0, LAGS[1]))
+        lines = row.unsqueeze(1).expand(-1, LAGS[1] + 1, -1).flatten(1)
+        length = row.shape[1] - 1
+        shifted = lines[:, : (LAGS[1] + 1) * length].reshape(-1, LAGS[1] + 1, length)
+        products = (shifted @ row[:, :length].unsqueeze(-1)).squeeze(-1)[:, LAGS[0] :]
         found: Tensor = self.layers(4 * products / (size.square().sum(1, keepdim=True) + 1e-3))
         return found
 

@@ -64,7 +64,7 @@ def suspect_reversal(
 
 
 def _still(rows: NDArray[np.float32], fs: float) -> NDArray[np.float64] | None:
-    """The rows [k, n] less their moving mean over 0.6 s, moments with a sample missing left out; None below a second."""
+    """The rows [k, n] less their moving mean over 0.6 s, without moments that lack a sample; None if too short."""
     finite = np.isfinite(rows).all(axis=0)
     values = rows.astype(np.float64) if finite.all() else rows[:, finite].astype(np.float64)
     half = max(1, round(_BASELINE_SECONDS * fs / 2))

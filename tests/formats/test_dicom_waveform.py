@@ -86,6 +86,90 @@ def test_what_is_wrong_is_named(tmp_path: Path, change: object, kind: str) -> No
     assert caught.value.kind == kind
 
 
+@pytest.mark.parametrize(
+    ("code", "meaning", "lead"),
+    [
+        ("2:63", "", "aVL"),
+        ("5.6.3-9-66", "Lead V8", "V8"),
+        ("2:16", "Lead X", "Vx"),
+        ("X-1", "Lead V2 (precordial)", "V2"),
+        ("X-1", "Derived Lead I", "Derived Lead I"),
+        ("", "", "channel 1"),
+    ],
+)
+def test_leads_are_named_by_code_and_else_by_meaning(tmp_path: Path, code: str, meaning: str, lead: str) -> None:
+    def rename(data: pydicom.Dataset, group: pydicom.Dataset) -> None:
+        source = group.ChannelDefinitionSequence[0].ChannelSourceSequence[0]
+        source.CodeValue, source.CodeMeaning = code, meaning
+
+    assert open_dicom_waveform(changed(tmp_path, rename))[0].leads[:2] == [lead, "II"]
+
+
+def test_a_channel_without_a_source_has_its_label(tmp_path: Path) -> None:
+    def label(data: pydicom.Dataset, group: pydicom.Dataset) -> None:
+        del group.ChannelDefinitionSequence[0].ChannelSourceSequence
+        group.ChannelDefinitionSequence[0].ChannelLabel = "LEAD_AVR"
+
+    assert open_dicom_waveform(changed(tmp_path, label))[0].leads[0] == "aVR"
+
+
+@pytest.mark.parametrize(
+    ("bits", "kind", "dtype"), [(8, "SB", "i1"), (8, "UB", "u1"), (16, "SS", "<i2"), (16, "US", "<u2")]
+)
+def test_every_kind_of_sample_is_read_as_pydicom_reads_it(tmp_path: Path, bits: int, kind: str, dtype: str) -> None:
+    def retype(data: pydicom.Dataset, group: pydicom.Dataset) -> None:
+        group.WaveformBitsAllocated = group.WaveformBitsStored = bits
+        group.WaveformSampleInterpretation = kind
+        for number, channel in enumerate(group.ChannelDefinitionSequence):
+            channel.WaveformBitsStored = bits
+            channel.ChannelSensitivity, channel.ChannelSensitivityCorrectionFactor = str(2 + number), "0.5"
+        counts = np.arange(12 * 10_000).reshape(10_000, 12) * 7
+        group.WaveformData = counts.astype(dtype).tobytes()
+
+    path = changed(tmp_path, retype)
+    found, truth = open_dicom_waveform(path)[0], multiplex_array(pydicom.dcmread(path), 0, as_raw=False).T / 1000
+    np.testing.assert_allclose(found.read(0, 10_000), truth, atol=1e-5)
+    low = 0 if kind[0] == "U" else -(2 ** (bits - 1))
+    np.testing.assert_allclose(found.adc_range[1], np.array([low, low + 2**bits - 1]) * 3 * 0.5 / 1000)
+
+
+def test_skew_is_said(tmp_path: Path) -> None:
+    def skew(data: pydicom.Dataset, group: pydicom.Dataset) -> None:
+        group.ChannelDefinitionSequence[2].ChannelSampleSkew = "0.5"
+
+    assert open_dicom_waveform(changed(tmp_path, skew))[0].said["skew_samples"] == [0, 0, 0.5] + [0] * 9
+
+
+def test_a_waveform_of_another_kind_is_no_ecg(tmp_path: Path) -> None:
+    def voice(data: pydicom.Dataset, group: pydicom.Dataset) -> None:
+        data.SOPClassUID = "1.2.840.10008.5.1.4.1.1.9.4.1"
+
+    with pytest.raises(FormatError) as caught:
+        open_dicom_waveform(changed(tmp_path, voice))
+    assert caught.value.kind == "not-an-ecg"
+
+
+def test_pydicoms_own_settings_are_left_alone() -> None:
+    before = pydicom.config.settings.reading_validation_mode
+    open_dicom_waveform(REAL)
+    assert pydicom.config.settings.reading_validation_mode == before
+
+
+@pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"])
+def test_what_is_no_dicom_says_so(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.dcm").write_bytes(content)
+    with pytest.raises(FormatError):
+        open_dicom_waveform(str(tmp_path / "x.dcm"))
+
+
+@pytest.mark.parametrize("part", [0.02, 0.3, 0.6, 0.95])
+def test_a_file_cut_short_says_so(tmp_path: Path, part: float) -> None:
+    raw = Path(REAL).read_bytes()
+    (tmp_path / "x.dcm").write_bytes(raw[: int(part * len(raw))])
+    with pytest.raises(FormatError):
+        open_dicom_waveform(str(tmp_path / "x.dcm"))
+
+
 def test_an_image_is_no_ecg() -> None:
     with pytest.raises(FormatError, match="image"):
         open_dicom_waveform(get_testdata_file("CT_small.dcm"))
