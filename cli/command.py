@@ -28,7 +28,7 @@ Body = Callable[..., int]
 
 def plain_command(name: str, body: Body) -> typer.Typer:
     """A command of the options that `body` names; its docstring is the help, its result the exit code."""
-    return _app(name, body, _own_parameters(body), lambda values: body(**values))
+    return _app(name, body, _own_parameters(body), _call_with(body))
 
 
 def command_group(name: str, summary: str, bodies: dict[str, Body], alone: Body | None = None) -> typer.Typer:
@@ -46,8 +46,12 @@ def command_group(name: str, summary: str, bodies: dict[str, Body], alone: Body 
     _sign(begin, [asking, _version(name)])
     group.callback(help=summary)(begin)
     for sub, body in bodies.items():
-        _register(group, f"{name} {sub}", sub, body, _own_parameters(body), lambda values, body=body: body(**values))
+        _register(group, f"{name} {sub}", sub, body, _own_parameters(body), _call_with(body))
     return group
+
+
+def _call_with(body: Body) -> Callable[[dict[str, Any]], int]:
+    return lambda values: body(**values)
 
 
 def record_command(name: str, body: Body) -> typer.Typer:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from medpipe.cli.exits import BAD_STREAM, UNAVAILABLE, Fatal
-from medpipe.cli.process import EXPECTED, Failed, Outcome
+from medpipe.cli.process import EXPECTED, Failed, Outcome, bare
 from medpipe.core.ecg.encode import Encoded, Recording, encode_recordings
 from medpipe.core.ecg.encoder import Encoder, describe
 from medpipe.core.errors import ModelError
@@ -71,7 +71,7 @@ class Encoding:
         try:
             return select_leads(record, self.settings["leads"])
         except EXPECTED as error:
-            return Failed(record, error)
+            return Failed(record, bare(error))
 
     def _segments(self, record: Record) -> Iterator[Record | Failed]:
         from medpipe.cli.ecg_select import segments
@@ -98,7 +98,7 @@ class Encoding:
             if isinstance(record, Failed):
                 yield record
             else:
-                yield self._with(record, result) if isinstance(result, Encoded) else Failed(record, result)
+                yield self._with(record, result) if isinstance(result, Encoded) else Failed(record, bare(result))
 
     def _recordings(
         self, records: Iterable[Record | Failed], waiting: deque[Record | Failed]
@@ -111,7 +111,7 @@ class Encoding:
             try:
                 yield as_recording(record, self.encoder.leads)
             except EXPECTED as error:
-                yield error
+                yield bare(error)
 
     def _with(self, record: Record, made: Encoded) -> Record:
         dropped = () if self.settings["keep_arrays"] else SIGNAL_KEYS

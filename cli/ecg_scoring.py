@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from medpipe.cli.ecg_encoding import Encoding
 from medpipe.cli.exits import BAD_STREAM, UNAVAILABLE, Fatal
-from medpipe.cli.process import EXPECTED, Failed, Outcome
+from medpipe.cli.process import EXPECTED, Failed, Outcome, bare
 from medpipe.core.ecg.encoder import Encoder, Scorer, describe
 from medpipe.core.errors import ModelError
 from medpipe.formats.arrays import is_array, materialise
@@ -59,7 +59,7 @@ class Scoring:
             try:
                 yield self._score(record)
             except EXPECTED as error:
-                yield Failed(record, error)
+                yield Failed(record, bare(error))
 
     def _own(self) -> Encoding:
         """The model of the options, opened when the first recording comes."""

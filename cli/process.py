@@ -30,8 +30,8 @@ Transform = Callable[[Sequence[Record]], Iterable[Outcome]]
 Line = tuple[bytes, list[bytes]]
 Encode = Callable[[Record], Line]
 EXPECTED = (FormatError, InputError)
-# So much of one input's output is gathered before it is handed on.
-_PIECE_BYTES = 16 * 2**20
+# So much output is gathered before it is handed on.
+_PIECE_BYTES = 2**20
 
 
 class Done(NamedTuple):
@@ -64,12 +64,14 @@ class Processor:
         good = [record for outcome in loaded if isinstance(outcome, list) for record in outcome]
         outcomes = iter(self._transform([record for record in good if "error" not in record]))
         done: list[Done] = []
+        size = 0
         for item, records in zip(items, loaded, strict=True):
             for piece in self._finish(item, self._parts(records, outcomes)):
                 done.append(piece)
-                if piece.more:
+                size += sum(len(line) + sum(map(len, blobs)) for line, blobs in piece.lines)
+                if size > _PIECE_BYTES:
                     yield done
-                    done = []
+                    done, size = [], 0
         yield done
 
     @staticmethod
@@ -156,7 +158,7 @@ class Processor:
         """The error as it goes into a record; what ends the whole run is raised again."""
         if isinstance(error, Fatal):
             raise error
-        return error if isinstance(error, EXPECTED) else self._unexpected(error)
+        return bare(error) if isinstance(error, EXPECTED) else self._unexpected(error)
 
     def _numbered(self, record: Record, item: Item) -> Record:
         # Last in the line, where putting shards back in order can find it and take it out.
@@ -164,6 +166,12 @@ class Processor:
         if self.sharded or given is not None:
             record["position"] = item.position if self.sharded else given
         return record
+
+
+def bare(error: Exception) -> Exception:
+    """The error without its traceback, whose frames would keep a whole batch of signals until the next collection."""
+    error.__context__ = error.__cause__ = None
+    return error.with_traceback(None)
 
 
 def encode_line(record: Record) -> Line:
@@ -179,6 +187,6 @@ def one_by_one(function: Callable[[Record], Iterable[Record]]) -> Transform:
             try:
                 yield function(record)
             except EXPECTED as error:
-                yield error
+                yield bare(error)
 
     return transform

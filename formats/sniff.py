@@ -52,6 +52,8 @@ def sniff(path: str) -> str:
         raise FormatError("folder", "a folder stands in place of a file") from None
     except OSError as error:
         raise FormatError("unreadable", f"the file cannot be read: {error.strerror}") from None
+    except FormatError:
+        raise
     except ValueError:
         raise FormatError("missing-file", "the path holds a NUL byte: no such file") from None
     if head.startswith(_LFS):

@@ -140,6 +140,7 @@ def _described(folder: Path) -> dict[str, Any]:
         description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         files = description["files"]
         sizes = {name: files[name]["bytes"] for name in MODEL_FILES}
+        _ = [description[key] for key in ("name", "space", "dim", "sha256")]
     except FileNotFoundError:
         raise ModelError(f"no default checkpoint in {folder}: {DESCRIPTION} is missing", unavailable=True) from None
     except (ValueError, KeyError, TypeError) as error:
@@ -149,7 +150,7 @@ def _described(folder: Path) -> dict[str, Any]:
             raise ModelError(f"the default checkpoint in {folder} lacks {name}", unavailable=True)
         if (folder / name).stat().st_size != size:
             raise ModelError(f"{folder / name} is damaged: its length is not the one in {DESCRIPTION}")
-    if digest(files) != description.get("sha256"):
+    if digest(files) != description["sha256"]:
         raise ModelError(f"{path} is damaged: its digests do not add up")
     return description
 

@@ -17,7 +17,6 @@ from medpipe.core.ecg import preprocess_default
 from medpipe.core.ecg.default_model import DESCRIPTION, MODEL_FILES, NETWORK, digest
 from medpipe.core.ecg.lead_net import LeadNet
 
-SPACE: Final = "medpipe-ecg-default-1"
 NAME: Final = "medpipe-ecg-default-1"
 
 
@@ -79,20 +78,21 @@ def _halve(model: Any) -> None:
 
 def write_queries(parts: Mapping[str, NDArray[np.float32]], path: Path) -> None:
     """The query head's arrays, as float16."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
-    save_file({name: np.ascontiguousarray(value.astype(np.float16)) for name, value in parts.items()}, path)
+    path.write_bytes(save({name: np.ascontiguousarray(value.astype(np.float16)) for name, value in parts.items()}))
 
 
 def write_description(folder: Path, dim: int, facts: Mapping[str, Any]) -> None:
     """`checkpoint.json` over the model files in `folder`; `facts` (training, metrics) are added."""
-    files = {}
+    files: dict[str, dict[str, Any]] = {}
     for name in MODEL_FILES:
         content = (folder / name).read_bytes()
         files[name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     description = {
         "name": NAME,
-        "space": SPACE,
+        # Embeddings of other weights must not pass for those of these.
+        "space": f"{NAME}-{files[NETWORK]['sha256'][:8]}",
         "dim": dim,
         "sha256": digest(files),
         "files": files,

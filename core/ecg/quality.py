@@ -86,12 +86,12 @@ class QualityTally:
         self.windows += 1
         self.leads = len(leads)
         self.samples += signal.shape[1]
-        there = np.ones(len(leads), bool)
+        there: NDArray[np.bool_] = np.ones(len(leads), bool)
         low, high = signal.min(axis=1), signal.max(axis=1)
         # A NaN or an infinity anywhere shows in one of the two: whole signals are looked at no further.
         if not (np.isfinite(low) & np.isfinite(high)).all():
             finite = np.isfinite(signal)
-            there = finite.any(axis=1)
+            there = np.asarray(finite.any(axis=1))
             for lead, count in zip(leads, np.count_nonzero(~finite, axis=1), strict=True):
                 self.absent[lead] += int(count)
             signal = np.where(finite, signal, np.nan)

@@ -68,7 +68,7 @@ def write_text_tower(folder: Path, source: Path | None = None, words: int = 10_3
     frequency. All continuation pieces, all beginnings of up to four letters, and the pieces of
     CLINICAL_WORDS and of the phrases of the training are kept; long numbers are not.
     """
-    from safetensors.numpy import load_file, save_file
+    from safetensors.numpy import load_file, save
 
     source = source or published_folder()
     weights = load_file(source / "model.safetensors")
@@ -77,7 +77,7 @@ def write_text_tower(folder: Path, source: Path | None = None, words: int = 10_3
     rows = [tokenizer["model"]["vocab"][piece] for piece in kept]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tokenizer.json").write_text(_smaller(tokenizer, kept), encoding="utf-8")
-    save_file(_packed(weights, rows), folder / "text.safetensors")
+    (folder / "text.safetensors").write_bytes(save(_packed(weights, rows)))
 
 
 def _clinical_pieces(tokenizer: Path) -> set[str]:

@@ -173,7 +173,8 @@ def test_the_default_model_needs_no_torch_and_no_network(run: Run, good_folder: 
     code = (
         "import sys; sys.argv = ['ecg-encode', 'rec/r00000.hea']\nfrom medpipe.cli.ecg_encode import run\n"
         "try: run()\nexcept SystemExit: pass\n"
-        "print([name for name in ('torch', 'scipy', 'pandas', 'wfdb', 'transformers', 'socket') if name in sys.modules], file=sys.stderr)"
+        "heavy = ('torch', 'scipy', 'pandas', 'wfdb', 'transformers', 'socket')\n"
+        "print([name for name in heavy if name in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=good_folder, capture_output=True, check=True)
     loaded = done.stderr.decode().strip()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from medpipe.formats.ecg_csv import open_csv
 from medpipe.formats.errors import FormatError
@@ -58,6 +59,66 @@ def test_a_bad_cell_is_placed_and_not_quoted(tmp_path: Path, text: str) -> None:
     with pytest.raises(FormatError, match="row 3") as caught:
         open_csv(written(tmp_path, text), 100.0)
     assert "Meier" not in str(caught.value)
+
+
+def test_absent_cells_keep_their_place(tmp_path: Path) -> None:
+    text = 'I,II,III\n1,,3\n, ,-\nNA,null,"7"\n"",n/a,NaN\n'
+    nan = np.nan
+    found = open_csv(written(tmp_path, text), 100.0).read(0, 4)
+    np.testing.assert_array_equal(found, [[1, nan, nan, nan], [nan, nan, nan, nan], [3, nan, 7, nan]])
+    alone = open_csv(written(tmp_path, "II\r\n1\r\n\r\n3\r\n\r\n"), 100.0)
+    np.testing.assert_array_equal(alone.read(0, alone.samples), [[1, nan, 3]])
+
+
+@pytest.mark.parametrize(("digits", "fs"), [(6, 128.0), (6, 360.0), (9, 257.13), (4, 500.0)])
+def test_a_rate_is_rounded_no_further_than_the_digits_of_the_times(tmp_path: Path, digits: int, fs: float) -> None:
+    rows = "".join(f"{1700000000 + k / fs:.{digits}f};{k}\n" for k in range(2000))
+    assert open_csv(written(tmp_path, f"time;I\n{rows}"), None).fs == pytest.approx(fs, abs=1e-2 if fs % 1 else 0)
+
+
+def test_a_given_rate_goes_before_the_times(tmp_path: Path) -> None:
+    found = open_csv(written(tmp_path, "time,I\n0,1\n1,2\n7,3\n"), 125.0)
+    assert (found.fs, found.leads) == (125, ["I"])
+
+
+def test_times_in_a_unit_that_is_not_known_are_not_guessed_at(tmp_path: Path) -> None:
+    with pytest.raises(FormatError) as caught:
+        open_csv(written(tmp_path, "time [min],I\n0,1\n1,2\n"), None)
+    assert caught.value.kind == "no-rate"
+
+
+@pytest.mark.parametrize("text", ["I,II\n1,2\n3,1_000\n", "I,II\n1,2\n3,\u0664\n", "I\rII\r1", '"I,II\n1,2\n'])
+def test_what_only_looks_like_a_table_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(FormatError):
+        open_csv(written(tmp_path, text), 100.0)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@given(st.text(alphabet='I,;\t\n\r" 0123.-eEnan()[]uV_\ufefftime', max_size=60), st.sampled_from([None, 100.0]))
+def test_near_tables_never_crash(tmp_path: Path, text: str, fs: float | None) -> None:
+    try:
+        found = open_csv(written(tmp_path, text), fs)
+    except FormatError:
+        return
+    assert found.read(0, found.samples).shape == (len(found.leads), found.samples) and found.fs > 0
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@given(
+    hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.floats(width=32)),
+    st.sampled_from([",", ";", "\t"]),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_what_is_written_is_read(tmp_path: Path, values: np.ndarray, separator: str, end: str) -> None:
+    rows = [[f"lead {k}" for k in range(values.shape[1])]]
+    rows += [["" if np.isnan(one) else repr(float(one)) for one in row] for row in values]
+    text = end.join(separator.join(row) for row in rows)
+    # Blank rows at the end are no samples.
+    last = np.flatnonzero(~np.isnan(values).all(axis=1)).max(initial=-1) + 1 if values.shape[1] == 1 else len(values)
+    if last == 0:
+        return
+    found = open_csv(written(tmp_path, text), 100.0)
+    np.testing.assert_array_equal(found.read(0, found.samples), values[:last].T)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
