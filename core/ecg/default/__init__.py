@@ -1,1 +1,0 @@
-"""The files of the default ECG checkpoint."""
