@@ -3,10 +3,10 @@
 set -eu
 out=${1:-out}
 mkdir -p "$out"
-ecg=$(python -c "from pydicom.data import get_testdata_file; print(get_testdata_file('waveform_ecg.dcm'))")
+cp "$(python -c "from pydicom.data import get_testdata_file; print(get_testdata_file('waveform_ecg.dcm'))")" "$out/ecg.dcm"
 
-echo '$ ecg-encode waveform_ecg.dcm | ecg-zeroshot -q "normal ECG" -q "myocardial infarction" ...'
-ecg-encode --id stem --no-source --keep-arrays "$ecg" |
+echo '$ ecg-encode ecg.dcm | ecg-zeroshot -q "normal ECG" -q "myocardial infarction" ...'
+ecg-encode --id stem --no-source --keep-arrays "$out/ecg.dcm" |
     ecg-zeroshot --keep-arrays \
         -q "normal ECG" -q "myocardial infarction" -q "atrial fibrillation" \
         -q "left bundle branch block" -q "left ventricular hypertrophy" -q "heart beating too fast" \

@@ -16,7 +16,7 @@ from medpipe.formats.leads import canonical_lead
 from medpipe.formats.record import ArraySignal, CountSignal, EcgSignal, physical_signal
 from medpipe.formats.views import part
 
-_PER_LEAD = ("leads", "gain", "baseline", "adc_range")
+_PER_LEAD = ("units", "gain", "baseline", "adc_range")
 
 
 def stored_signal(record: Record) -> LazyArray:
@@ -35,12 +35,18 @@ def select_leads(record: Record, names: list[str]) -> Record:
     if missing:
         raise FormatError("missing-leads", f"no lead {', '.join(missing)}; there are {', '.join(have)}")
     rows = [have.index(name) for name in wanted]
-    changed = {key: [record[key][row] for row in rows] for key in _PER_LEAD if isinstance(record.get(key), list)}
-    if not isinstance((record.get("adc_range") or [0])[0], list):
-        changed.pop("adc_range", None)
-    if isinstance(record.get("units"), list):
-        changed["units"] = [record["units"][row] for row in rows]
+    changed = {key: [record[key][row] for row in rows] for key in _PER_LEAD if _per_lead(record, key)}
     return {**record, **changed, "leads": wanted, "signal": part(signal, rows)}
+
+
+def _per_lead(record: Record, key: str) -> bool:
+    """Whether the record has a list of `key` with an entry for each lead, rather than one entry for all."""
+    value = record.get(key)
+    if not isinstance(value, list) or (key == "adc_range" and value and not isinstance(value[0], list)):
+        return False
+    if len(value) != len(record["leads"]):
+        raise FormatError("bad-array", f"{key} has {len(value)} entries for {len(record['leads'])} leads")
+    return True
 
 
 def cut(record: Record, begin: float | None, end: float | None) -> Record:

@@ -122,9 +122,11 @@ def lead_ranges(record: Record) -> list[tuple[float, float]] | None:
 
 
 def lead_units(record: Record) -> list[str]:
-    """The unit of each lead."""
-    units = record.get("units", "unknown")
-    return [str(unit) for unit in units] if isinstance(units, list) else [str(units)] * len(record["leads"])
+    """The unit of each lead. FormatError when there is a list of another length."""
+    units, count = record.get("units", "unknown"), len(record["leads"])
+    if isinstance(units, list) and len(units) != count:
+        raise FormatError("bad-array", f"units has {len(units)} entries for {count} leads")
+    return [str(unit) for unit in units] if isinstance(units, list) else [str(units)] * count
 
 
 def physical_signal(record: Record) -> tuple[LazyArray, float, list[str]]:

@@ -128,8 +128,9 @@ def _trace(
     if strip.left > 0:
         axes.vlines(left, base - 4, base + 4, colors=_QUIET, linewidths=0.5, zorder=1)
     label = base + 0.33 * page.line_mm
+    # Below the trace: a name may cover the grid, never the heart.
     axes.text(
-        left + 1.2, label, leads[strip.row], size=7.5, weight="bold", color=_INK, zorder=3, parse_math=False,
+        left + 1.2, label, leads[strip.row], size=7.5, weight="bold", color=_INK, zorder=1.5, parse_math=False,
         bbox={"facecolor": _PAPER, "edgecolor": "none", "alpha": 0.75, "pad": 0.6},
     )  # fmt: skip
 

@@ -36,6 +36,16 @@ def test_leads_and_time(run: Run, good_folder: Path) -> None:
     np.testing.assert_array_equal(some["signal"], whole["signal"][[6, 1], 500:1250])
 
 
+def test_leads_of_a_file_with_one_converter_range_for_all(run: Run) -> None:
+    from pydicom.data import get_testdata_file
+
+    whole, beat = cat(run, Path(), get_testdata_file("waveform_ecg.dcm"))
+    some, few = cat(run, Path(), get_testdata_file("waveform_ecg.dcm"), "--leads", "V5,II")
+    np.testing.assert_array_equal(some["signal"], whole["signal"][[10, 1]])
+    np.testing.assert_array_equal(few["signal"], beat["signal"][[10, 1]])
+    assert some["adc_range"] == whole["adc_range"]
+
+
 def test_a_lead_that_is_not_there_is_an_error_that_names_it(run: Run, good_folder: Path) -> None:
     done = run("med-cat", "rec/r00000.hea", "--leads", "V9", cwd=good_folder)
     error = json.loads(done.stdout)["error"]
