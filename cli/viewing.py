@@ -62,9 +62,10 @@ def draw_all(command: str, view: View, inputs: list[str], id_scheme: str) -> int
         raise Fatal(2, "no input: give a file, or pipe a stream in (--help shows how)")
     kind = view.kind
     options = InputOptions(inputs or ["-"], id_scheme=id_scheme)
-    drawn = failed = 0
+    drawn, failed, more = 0, 0, False
     try:
-        for record in _records(options, view):
+        records = _records(options, view)
+        for record in records:
             name = str(record["id"])
             try:
                 _write(draw(record, view, kind), _target(view, name, kind))
@@ -73,6 +74,7 @@ def draw_all(command: str, view: View, inputs: list[str], id_scheme: str) -> int
                 failed += 1
                 print(f"{command}: {name}: {error}", file=sys.stderr)
             if not view.folder:
+                more = view.record is None and next(records, None) is not None
                 break
     finally:
         options.close()
@@ -81,7 +83,8 @@ def draw_all(command: str, view: View, inputs: list[str], id_scheme: str) -> int
         raise Fatal(BAD_STREAM, f"{wanted} in the input")
     if not view.quiet and drawn:
         where = view.output if not view.folder else f"{drawn} pictures in {view.output}"
-        print(f"{command}: {where}", file=sys.stderr)
+        first = f", the first record ({name}); --record ID draws another, -o FOLDER/ every one" if more else ""
+        print(f"{command}: {where}{first}", file=sys.stderr)
     return SOME_FAILED if failed else GOOD
 
 
@@ -131,6 +134,8 @@ def draw(record: Record, view: View, kind: str) -> bytes:
     if start >= signal.shape[1]:
         raise FormatError("out-of-range", f"the recording ends before {view.begin:g} s")
     shown = np.asarray(signal.read(start, min(signal.shape[1], start + round(_SHOWN_SECONDS * fs))), np.float32)
+    if not np.isfinite(shown).any():
+        raise FormatError("all-nan", "no sample is there to draw")
     converted = [millivolts(unit) for unit in lead_units(record)]
     factors = np.array([factor if factor is not None else 1.0 for factor, _ in converted], np.float32)
     title = view.title if view.title is not None else str(record["id"])

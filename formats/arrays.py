@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from medpipe.formats.errors import FormatError
 
 INLINE_LIMIT = 64 * 2**20
-_PLAIN_KINDS = "biufc"
+_PLAIN_TYPE = re.compile(r"[<>|=]?[biufc]\d{1,2}")
 
 
 @runtime_checkable
@@ -94,14 +95,12 @@ def encode_inline(value: Any) -> orjson.Fragment:
 def parse_header(spec: dict[str, Any]) -> tuple[np.dtype[Any], tuple[int, ...]]:
     """Checked dtype and shape of an array object; FormatError when either is nonsense."""
     shape, name = spec.get("shape"), spec.get("dtype")
-    if not isinstance(name, str) or len(name) > 8:
-        raise FormatError("bad-array", "array dtype is not a short string such as <f4")
+    if not isinstance(name, str) or not _PLAIN_TYPE.fullmatch(name):
+        raise FormatError("bad-array", "array dtype is not that of a number, such as <f4")
     try:
         dtype = np.dtype(name)
-    except (TypeError, ValueError, SyntaxError) as error:
-        raise FormatError("bad-array", "array dtype is not one that numpy knows") from error
-    if dtype.kind not in _PLAIN_KINDS:
-        raise FormatError("bad-array", f"array dtype {dtype.str} is not a number")
+    except TypeError:
+        raise FormatError("bad-array", "array dtype is not one that numpy knows") from None
     good = isinstance(shape, list) and all(type(n) is int and 0 <= n < 2**48 for n in shape) and len(shape) < 8
     if not good:
         raise FormatError("bad-array", "array shape is not a list of sizes")

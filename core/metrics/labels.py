@@ -35,10 +35,11 @@ class Row:
     estimates: dict[str, Estimate]
     thresholds: list[dict[str, Any]] = field(default_factory=list)
 
-    def record(self) -> dict[str, Any]:
-        """The row as a JSON object."""
+    def record(self, suffix: str = "") -> dict[str, Any]:
+        """The row as a JSON object, `suffix` behind the metrics' names."""
         made: dict[str, Any] = {"id": self.id, **self.facts}
-        for name, estimate in self.estimates.items():
+        for metric, estimate in self.estimates.items():
+            name = metric + suffix
             made[name] = estimate.value
             if estimate.interval is not None:
                 made[f"{name}_ci95"] = list(estimate.interval)
@@ -56,7 +57,7 @@ class LabelMetrics:
 
     def records(self) -> list[dict[str, Any]]:
         """One JSON object for each class and each macro mean."""
-        return [row.record() for row in self.rows]
+        return [row.record("_difference" if self.paired else "") for row in self.rows]
 
     def table(self) -> str:
         """The rows as text; differences carry a sign and a p."""

@@ -38,6 +38,9 @@ def weighted_areas(ranked: Ranked, weights: Array) -> tuple[Array, Array]:
     Ties count half in the AUROC (Mann-Whitney). Average precision is the sum of precision times the step in
     recall over distinct scores, as scikit-learn defines it.
     """
+    if not len(ranked.order):
+        nothing = np.full(len(weights), np.nan)
+        return nothing, nothing.copy()
     sorted_weights = weights[:, ranked.order]
     true = np.cumsum(np.where(ranked.positive, sorted_weights, 0.0), axis=1)[:, ranked.last]
     false = np.cumsum(np.where(ranked.positive, 0.0, sorted_weights), axis=1)[:, ranked.last]

@@ -35,6 +35,10 @@ def test_auroc_is_the_share_of_pairs_in_order() -> None:
     assert average_precision(labels, np.zeros(50)) == pytest.approx(labels.mean())
 
 
+def test_of_no_records_nothing_is_known() -> None:
+    assert np.isnan(auroc(np.empty(0), np.empty(0))) and np.isnan(average_precision(np.empty(0), np.empty(0)))
+
+
 def test_thresholds() -> None:
     labels, scores = np.array([0, 0, 1, 1.0]), np.array([0.1, 0.4, 0.35, 0.8])
     row = threshold_row(labels, scores, 0.4)
