@@ -6,11 +6,11 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from medpipe.cli.exits import CLOSED_PIPE, Fatal
+from medpipe.cli.exits import CLOSED_PIPE, WRITE_FAILED, Fatal
 from medpipe.cli.options import RunOptions
 
 # What a numerical library would start on its own: one thread a job keeps results and neighbours undisturbed.
@@ -123,16 +123,54 @@ def _sign(function: Any, parameters: list[inspect.Parameter]) -> None:
     function.__annotations__ = {one.name: one.annotation for one in parameters}
 
 
+def execute(app: Any, name: str, arguments: list[str] | None = None) -> NoReturn:
+    """Run an application and end the process with its exit code.
+
+    141 when the reader of standard output has gone, 74 when it takes no more.
+    """
+    _occupy_streams()
+    code: Any = 0
+    try:
+        app(args=arguments, prog_name=name)
+    except SystemExit as end:
+        code = end.code
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _silence()
+        code = CLOSED_PIPE
+    except OSError as error:
+        _silence()
+        print(f"{name}: standard output: {error.strerror}", file=sys.stderr)
+        code = WRITE_FAILED
+    sys.exit(code)
+
+
+def _occupy_streams() -> None:
+    """A standard stream that was closed is /dev/null, so that no file of the run takes its number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")
+
+
+def _silence() -> None:
+    """The interpreter would try to flush again at exit and complain."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+
+
 def _guarded(name: str, call: Callable[[], int]) -> int:
     for variable in _THREADS:
         os.environ[variable] = "1"
     try:
         code = call()
-        sys.stdout.flush()
     except BrokenPipeError:
-        # The interpreter would try to flush again at exit and complain.
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
+        _silence()
         return CLOSED_PIPE
     except Fatal as fatal:
         print(f"{name}: {fatal.message}", file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from medpipe.cli import ecg_options
-from medpipe.cli.command import record_command
+from medpipe.cli.command import execute, record_command
 from medpipe.cli.options import RunOptions, split_names
 
 if TYPE_CHECKING:
@@ -34,9 +34,10 @@ def ecg_encode(
     Inputs are WFDB, EDF, CSV and DICOM waveform files, folders of them, and record streams. One record in,
     one out: a long recording is encoded window by window and its embedding is the mean.
     """
-    ecg_options.check_choices(missing, init, arch, model)
+    ecg_options.check_choices(missing, init, arch, model, preset, segment)
     from medpipe.cli.ecg_encoding import Encoding
     from medpipe.cli.runner import Job, run_job
+    from medpipe.core.ecg.encoder import label
 
     settings: dict[str, Any] = {
         "model": ecg_options.model_options(model, arch, preset, init, seed, None),
@@ -50,7 +51,7 @@ def ecg_encode(
 
     def prepare() -> tuple[Transform, str]:
         encoding = Encoding.open(NAME, settings, run.device, size)
-        return encoding.transform, encoding.label
+        return encoding.transform, label(encoding.encoder)
 
     return run_job(Job(NAME, run, prepare, settings))
 
@@ -60,4 +61,4 @@ app = record_command(NAME, ecg_encode)
 
 def run() -> None:
     """The executable."""
-    app(prog_name=NAME)
+    execute(app, NAME)

@@ -15,10 +15,14 @@ from medpipe.cli.process import EXPECTED, Failed, Outcome, bare
 from medpipe.core.ecg.encode import Encoded, Recording, encode_recordings
 from medpipe.core.ecg.encoder import Encoder, describe
 from medpipe.core.errors import ModelError
+from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record
 from medpipe.formats.leads import canonical_lead, model_lead
 from medpipe.formats.record import SIGNAL_KEYS, lead_ranges, lead_units, physical_signal
 from medpipe.formats.units import millivolts
+
+# Presets that bring all leads to one scale, which needs one unit.
+_ONE_SCALE = ("merl", "kmerl")
 
 
 def open_model(command: str, options: dict[str, Any], device: str, batch_size: int) -> Encoder:
@@ -30,6 +34,8 @@ def open_model(command: str, options: dict[str, Any], device: str, batch_size: i
         encoder: Encoder = open_encoder(**named, device=device, batch_size=batch_size)
     except ModelError as error:
         raise Fatal(UNAVAILABLE if error.unavailable else BAD_STREAM, str(error)) from None
+    if device.startswith("cuda") and encoder.preset == "default":
+        print(f"{command}: the default model runs on the CPU", file=sys.stderr)
     if not encoder.trained:
         print(f"{command}: {encoder.name} is untrained: its output means nothing", file=sys.stderr)
     return encoder
@@ -47,11 +53,6 @@ class Encoding:
     def open(cls, command: str, settings: dict[str, Any], device: str, batch_size: int) -> Encoding:
         """With the model that `settings` names; Fatal 69 when it is not to be had."""
         return cls(open_model(command, settings["model"], device, batch_size), settings, batch_size)
-
-    @property
-    def label(self) -> str:
-        """The model as `via` names it."""
-        return f"{self.encoder.name}@{self.encoder.sha256[:12]}"
 
     def transform(self, records: Sequence[Record]) -> Iterable[Outcome]:
         """Records with their embeddings; segments one after another where they are asked for."""
@@ -109,7 +110,10 @@ class Encoding:
                 yield record.error
                 continue
             try:
-                yield as_recording(record, self.encoder.leads)
+                recording = as_recording(record, self.encoder.leads)
+                if self.encoder.preset in _ONE_SCALE:
+                    _refuse_mixed_units(recording, self.encoder)
+                yield recording
             except EXPECTED as error:
                 yield bare(error)
 
@@ -122,6 +126,13 @@ class Encoding:
         out["encoder"] = describe(self.encoder)
         stand_ins = _stand_ins(record["leads"], self.encoder.leads)
         return out | described(made) | ({"leads_standing_in": stand_ins} if stand_ins else {})
+
+
+def _refuse_mixed_units(recording: Recording, encoder: Encoder) -> None:
+    units = {unit for lead, unit in zip(recording.leads, recording.units, strict=True) if lead in encoder.leads}
+    if len(units) > 1:
+        said = " and ".join(sorted(units))
+        raise FormatError("mixed-units", f"leads in {said}: the preset {encoder.preset} scales all of them together")
 
 
 def described(made: Encoded) -> Record:

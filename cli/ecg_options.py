@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from medpipe.cli.options import check_finite
+
 Model = Annotated[
     str | None,
     typer.Option("--model", metavar="NAME", help="default, smoke, a checkpoint file or folder, or a registered name."),
@@ -19,7 +21,7 @@ PresetName = Annotated[
 Init = Annotated[
     str | None, typer.Option("--init", metavar="random", help="Untrained weights of --arch, as a baseline.")
 ]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of --init random.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="Seed of --init random.")]
 TextModel = Annotated[
     str | None, typer.Option("--text-model", metavar="NAME", help="Folder or hub name of the text encoder of MERL.")
 ]
@@ -35,8 +37,20 @@ Segment = Annotated[
 KeepArrays = Annotated[bool, typer.Option("--keep-arrays", help="Keep the arrays that the command consumed.")]
 
 
-def check_choices(missing: str, init: str | None, arch: str | None, model: str | None) -> None:
+def check_choices(
+    missing: str, init: str | None, arch: str | None, model: str | None, preset: str | None, segment: float | None
+) -> None:
     """Usage errors among the model options."""
+    from medpipe.core.ecg.presets import PRESETS
+    from medpipe.core.ecg.registry import ARCHITECTURES
+
+    check_finite("--segment", segment)
+    if arch is not None and arch not in (*ARCHITECTURES, "default", "smoke"):
+        raise typer.BadParameter(f"--arch {arch}: there are {', '.join(ARCHITECTURES)}")
+    if preset is not None and preset not in (*PRESETS, "default"):
+        raise typer.BadParameter(f"--preset {preset}: there are default, {', '.join(PRESETS)}")
+    if model == "":
+        raise typer.BadParameter("--model is empty")
     if missing not in ("error", "zero"):
         raise typer.BadParameter(f"--missing {missing}: it is error or zero")
     if init is None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from medpipe.cli.ecg_encoding import Encoding
 from medpipe.cli.exits import BAD_STREAM, UNAVAILABLE, Fatal
 from medpipe.cli.process import EXPECTED, Failed, Outcome, bare
-from medpipe.core.ecg.encoder import Encoder, Scorer, describe
+from medpipe.core.ecg.encoder import Encoder, Scorer, describe, label
 from medpipe.core.errors import ModelError
 from medpipe.formats.arrays import is_array, materialise
 from medpipe.formats.errors import FormatError
@@ -31,19 +31,27 @@ class Scoring:
     device: str
     batch_size: int
     _encoding: Encoding | None = None
-    _scorers: dict[tuple[str, str], tuple[Encoder, Scorer]] = field(default_factory=dict)
+    _scorers: dict[tuple[str, str], tuple[Encoder, Scorer] | FormatError] = field(default_factory=dict)
 
     def transform(self, records: Sequence[Record]) -> Iterable[Outcome]:
         """Records with their scores."""
         if self.settings["segment"] is not None:
             for record in records:
-                yield self._scored(iter([record]) if "embedding" in record else self._segments(record))
+                yield self._scored(
+                    [_usable(record, self.settings)] if "embedding" in record else self._segments(record)
+                )
             return
         recordings = [record for record in records if "embedding" not in record]
         encoded = iter(self._own().transform(recordings)) if recordings else iter(())
         for record in records:
-            outcome = [record] if "embedding" in record else next(encoded)
+            outcome = [_usable(record, self.settings)] if "embedding" in record else next(encoded)
             yield outcome if isinstance(outcome, Exception) else list(self._scored(outcome))
+
+    def label(self, record: Record) -> str:
+        """The model that scored a record, as `via` names it."""
+        made_by = record["scorer"]
+        found = self._scorers[made_by["sha256"], made_by["space"]]
+        return "" if isinstance(found, Exception) else label(found[0])
 
     def _segments(self, record: Record) -> Iterator[Record | Failed]:
         for outcome in self._own().transform([record]):
@@ -88,15 +96,22 @@ class Scoring:
             raise FormatError("no-encoder", "the embedding does not say which encoder made it")
         key = (str(made_by.get("sha256")), made_by["space"])
         if key not in self._scorers:
-            self._scorers[key] = self._open(made_by)
-        return self._scorers[key]
+            try:
+                self._scorers[key] = self._open(made_by)
+            except FormatError as error:
+                self._scorers[key] = bare(error)
+        found = self._scorers[key]
+        if isinstance(found, Exception):
+            raise FormatError(found.kind, str(found))
+        return found
 
     def _open(self, made_by: dict[str, Any]) -> tuple[Encoder, Scorer]:
         from medpipe.core.ecg.encoders import open_named
 
         chosen = self.settings["model"]["model"] is not None or self.settings["model"]["arch"] is not None
+        own = chosen or self._matches(made_by)
         try:
-            encoder = self._own().encoder if chosen or self._matches(made_by) else open_named(made_by)
+            encoder = self._own().encoder if own else open_named(made_by)
             if (encoder.space, encoder.sha256) != (made_by["space"], made_by.get("sha256")):
                 raise FormatError(
                     "other-space",
@@ -105,11 +120,35 @@ class Scoring:
                 )
             return encoder, encoder.scorer(list(self.queries.values()))
         except ModelError as error:
-            raise Fatal(UNAVAILABLE if error.unavailable else BAD_STREAM, str(error)) from None
+            if own:
+                raise Fatal(UNAVAILABLE if error.unavailable else BAD_STREAM, str(error)) from None
+            # Only this record's model is not to be had: those of the others may be.
+            raise FormatError("no-model" if error.unavailable else "other-space", str(error)) from None
 
     def _matches(self, made_by: dict[str, Any]) -> bool:
         own = self._encoding
         return own is not None and own.encoder.sha256 == made_by.get("sha256")
+
+
+def _usable(record: Record, settings: dict[str, Any]) -> Record | Failed:
+    """The record, unless the options ask for what can only be done to a recording."""
+    given = {
+        "--leads": settings["leads"],
+        "--segment": settings["segment"],
+        "--missing": settings["missing"] != "error",
+    }
+    asked = [option for option, value in given.items() if value]
+    made_by = record.get("encoder")
+    preset = settings["model"]["preset"]
+    if asked:
+        error = FormatError("encoded-already", f"{', '.join(asked)} cannot change an embedding; give it to ecg-encode")
+        return Failed(record, error)
+    if preset is not None and isinstance(made_by, dict) and made_by.get("preset") != preset:
+        error = FormatError(
+            "other-preset", f"the embedding was made with the preset {made_by.get('preset')}, not {preset}"
+        )
+        return Failed(record, error)
+    return record
 
 
 def _named(encoder: dict[str, Any]) -> str:

@@ -105,7 +105,7 @@ def as_counts(record: Record) -> Record:
         raise FormatError("no-counts", "--digital needs a file that holds converter counts")
     ecg = signal.ecg
     if ecg.read_digital is None or ecg.gain is None or ecg.baseline is None:
-        raise FormatError("no-counts", f"this {ecg.format} file holds no converter counts with one gain a lead")
+        raise FormatError("no-counts", f"this {ecg.format} file has no one gain and whole baseline a lead")
     counts = CountSignal(ecg.read_digital, signal.shape, np.dtype("<i4"))
     return {**record, "gain": ecg.gain, "baseline": ecg.baseline, "signal": counts}
 
@@ -117,7 +117,7 @@ def with_beats(record: Record, extension: str) -> Record:
     signal = record.get("signal")
     if not isinstance(signal, EcgSignal) or signal.ecg.format != "wfdb":
         raise FormatError("no-beats", "--beats needs a WFDB record with its annotation file")
-    samples, symbols = read_beats(signal.path, extension)
+    samples, symbols = read_beats(signal.path, extension, signal.ecg.fs)
     return {**record, "beats": samples, "beat_symbols": symbols}
 
 
@@ -125,4 +125,5 @@ def with_fields(record: Record, names: list[str]) -> Record:
     """With these entries of the file's header; null for one that it does not have."""
     signal = record.get("signal")
     headers = signal.ecg.headers if isinstance(signal, EcgSignal) else record.get("fields", {})
-    return {**record, "fields": {name: headers.get(name, headers.get(name.lower())) for name in names}}
+    found = {name: headers.get(name, headers.get(name.lower())) for name in names}
+    return {**record, "fields": {**record.get("fields", {}), **found}}

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from medpipe.cli import ecg_options
-from medpipe.cli.command import record_command
+from medpipe.cli.command import execute, record_command
 from medpipe.cli.options import RunOptions, split_names
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from medpipe.cli.process import Transform
+    from medpipe.formats.jsonl import Record
 
 NAME = "ecg-zeroshot"
 
@@ -42,7 +45,9 @@ def ecg_zeroshot(
     Takes ECG files, ECG records, or the output of ecg-encode; then the checkpoint that the records name
     is used.
     """
-    ecg_options.check_choices(missing, init, arch, model)
+    ecg_options.check_choices(missing, init, arch, model, preset, segment)
+    if queries == "-" and "-" in (run.inputs or [run.files_from or "-"]):
+        raise typer.BadParameter("--queries - and the records cannot both come on standard input")
     from medpipe.cli.ecg_scoring import Scoring
     from medpipe.cli.queries import collect_queries
     from medpipe.cli.runner import Job, run_job
@@ -60,8 +65,9 @@ def ecg_zeroshot(
     }
     size = ecg_options.batch_size(run.batch_size, run.device)
 
-    def prepare() -> tuple[Transform, str]:
-        return Scoring(NAME, wanted, settings, run.device, size).transform, ""
+    def prepare() -> tuple[Transform, str | Callable[[Record], str]]:
+        scoring = Scoring(NAME, wanted, settings, run.device, size)
+        return scoring.transform, scoring.label
 
     return run_job(Job(NAME, run, prepare, settings))
 
@@ -71,4 +77,4 @@ app = record_command(NAME, ecg_zeroshot)
 
 def run() -> None:
     """The executable."""
-    app(prog_name=NAME)
+    execute(app, NAME)

@@ -15,7 +15,8 @@ from medpipe.cli.exits import BAD_STREAM, NO_STREAM, Fatal
 
 # Suffixes whose content need not be looked at to know that the file is one recording.
 _RECORDING = (".hea", ".dat", ".mat", ".edf", ".bdf", ".dcm", ".csv", ".tsv")
-_FOLDER_SUFFIXES = (".hea", ".edf", ".bdf", ".dcm", ".h5", ".jsonl", ".jsonl.gz", ".jsonl.zst")
+_STREAM = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+_FOLDER_SUFFIXES = (".hea", ".edf", ".bdf", ".dcm", ".csv", ".tsv", ".h5", ".hdf5", *_STREAM)
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
@@ -74,14 +75,31 @@ def _paths_from(name: str, null: bool) -> Iterator[str]:
 
 
 def _inside(folder: str) -> Iterator[str]:
+    """The recordings of a folder: those that its RECORDS lists, else every file with a suffix of theirs."""
     listing = Path(folder) / "RECORDS"
     if listing.is_file():
-        names = listing.read_text("utf-8", "surrogateescape").split()
-        yield from (str(Path(folder) / f"{name}.hea") for name in names if ".." not in Path(name).parts)
+        for line in listing.read_text("utf-8", "surrogateescape").splitlines():
+            name = line.strip()
+            if name and not Path(name).is_absolute() and ".." not in Path(name).parts:
+                yield from _listed(folder, name)
         return
+    found = 0
     for parent, folders, files in os.walk(folder):
         folders.sort()
-        yield from (str(Path(parent) / name) for name in sorted(files) if name.lower().endswith(_FOLDER_SUFFIXES))
+        for name in sorted(files):
+            if name.lower().endswith(_FOLDER_SUFFIXES):
+                found += 1
+                yield str(Path(parent) / name)
+    if not found:
+        raise Fatal(NO_STREAM, f"{folder}: no recording in this folder (looked for {', '.join(_FOLDER_SUFFIXES)})")
+
+
+def _listed(folder: str, name: str) -> Iterator[str]:
+    path = Path(folder) / name
+    if name.endswith("/") or path.is_dir():
+        yield from _inside(str(path))
+    else:
+        yield str(path) if name.lower().endswith(_FOLDER_SUFFIXES) else f"{path}.hea"
 
 
 def enumerate_items(options: InputOptions) -> Iterator[Item]:
@@ -114,9 +132,9 @@ def _all_items(options: InputOptions) -> Iterator[_Found]:
         if stream is None:
             yield "file", ident, path, 0, b""
         elif stream == "hdf5":
-            yield from _rows(path, ident, scheme)
+            yield from _rows(path, path, ident, scheme)
         else:
-            yield from _lines(stream, path, scheme)
+            yield from _lines(stream, path, _utf8(path) if file_scheme == "path" else ident, scheme)
 
 
 def _utf8(text: str) -> str:
@@ -132,14 +150,15 @@ def _open_stream(path: str) -> io.BufferedReader[Any] | Literal["hdf5"] | None:
         if raw.peek(8).startswith(_HDF5_MAGIC):
             return "hdf5"
         plain = open_decompressed(raw)
-        return plain if _looks_like_lines(plain) else None
+        return plain if path.lower().endswith(_STREAM) or _looks_like_lines(plain) else None
     except decompression_errors():
         return None
 
 
 def _looks_like_lines(stream: io.BufferedReader[Any]) -> bool:
-    start = stream.peek(64)[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
-    return start.startswith(b"{")
+    """Whether a line begins as a record does: the first, or one after a first that is torn."""
+    start = stream.peek(1)
+    return start[:64].removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") or b'\n{"' in start
 
 
 def _standard_input(options: InputOptions) -> Iterator[_Found]:
@@ -155,23 +174,28 @@ def _standard_input(options: InputOptions) -> Iterator[_Found]:
             options._spool.append(spool.name)
             while block := stream.read(1 << 20):
                 spool.write(block)
-        yield from _rows(spool.name, "stdin", options.id_scheme)
+        yield from _rows(spool.name, "-", "stdin", options.id_scheme)
         return
     if start and not _looks_like_lines(stream):
         raise Fatal(BAD_STREAM, "standard input is neither JSON Lines nor HDF5")
-    yield from _lines(stream, "-", options.id_scheme)
+    yield from _lines(stream, "-", "stdin", options.id_scheme)
 
 
-def _rows(path: str, ident: str, scheme: str) -> Iterator[_Found]:
+def _rows(path: str, shown: str, ident: str, scheme: str) -> Iterator[_Found]:
     from medpipe.formats.errors import FormatError
-    from medpipe.formats.hdf5 import iterate_ids
+    from medpipe.formats.hdf5 import count_records, iterate_ids
 
+    try:
+        count_records(path)
+    except FormatError as error:
+        if shown == "-":
+            raise Fatal(BAD_STREAM, f"standard input: {error}") from None
     try:
         for row, name in enumerate(iterate_ids(path)):
             line = _row_line(path, row) if scheme.startswith("key:") else b""
-            yield "row", _stream_id(name, line, scheme, ident, row), path, row, b""
+            yield "row" if shown == path else "spooled", _stream_id(name, line, scheme, ident, row), path, row, b""
     except FormatError as error:
-        yield "failed", ident, path, 0, f"{error.kind}\n{error}".encode()
+        yield "failed", ident, shown, 0, f"{error.kind}\n{error}".encode()
 
 
 def _row_line(path: str, row: int) -> bytes:
@@ -181,11 +205,10 @@ def _row_line(path: str, row: int) -> bytes:
     return dump({key: value for key, value in read_record(path, row).items() if not hasattr(value, "shape")})
 
 
-def _lines(stream: io.BufferedReader[Any], path: str, scheme: str) -> Iterator[_Found]:
+def _lines(stream: io.BufferedReader[Any], path: str, name: str, scheme: str) -> Iterator[_Found]:
     from medpipe.formats.compress import decompression_errors
     from medpipe.formats.jsonl import read_id, read_lines
 
-    name = "stdin" if path == "-" else _utf8(path)
     number = 0
     try:
         for number, line in read_lines(stream):

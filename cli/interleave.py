@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import heapq
 import io
+import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 import typer
 
 from medpipe.cli.exits import BAD_STREAM, GOOD, NO_STREAM, Fatal
@@ -37,24 +41,58 @@ def interleave(command: str, run: RunOptions) -> int:
     output = target.open(command, digest, digest, resume=False)
     if isinstance(output, FileOutput):
         output.provenance |= _provenance(shards[0])
-    for done in _merged(shards, target.encode, lines=not target.arrays):
+    folder = None if target.path is None else target.path.resolve().parent
+    gaps = Gaps()
+    for done in _merged(shards, target.encode, gaps, folder, lines=not target.arrays):
         output.write([done])
     output.finish()
+    if gaps.count and not run.quiet:
+        print(f"{command}: {gaps}; is a shard missing, or was --on-error skip given?", file=sys.stderr)
     return GOOD
 
 
-def _merged(shards: list[str], encode: Encode, *, lines: bool) -> Iterator[Done]:
+@dataclass(slots=True)
+class Gaps:
+    """Positions of inputs that no shard holds."""
+
+    count: int = 0
+    first: int = -1
+
+    def note(self, before: int, position: int) -> None:
+        """Two positions that follow each other in the merged stream."""
+        if position > before + 1:
+            self.first = before + 1 if not self.count else self.first
+            self.count += position - before - 1
+
+    def __str__(self) -> str:
+        return f"{self.count} inputs are in none of these shards, the first at position {self.first}"
+
+
+def _merged(shards: list[str], encode: Encode, gaps: Gaps, folder: Path | None, *, lines: bool) -> Iterator[Done]:
     last = (-1, -1)
     tagged = [_tagged(number, _pieces(path)) for number, path in enumerate(shards)]
     for position, shard, piece in heapq.merge(*tagged, key=lambda one: one[:2]):
         if position == last[0] and shard != last[1]:
             raise Fatal(BAD_STREAM, f"{shards[shard]} and {shards[last[1]]} both hold input {position}")
+        gaps.note(last[0], position)
         last = position, shard
         if lines and isinstance(piece, bytes):
-            yield Done([(piece, [])])
+            yield Done([(_at_home(piece, Path(shards[shard]).resolve().parent, folder), [])])
             continue
         record = decode(piece, Path(shards[shard]).parent) if isinstance(piece, bytes) else piece
         yield Done([encode(record)])
+
+
+def _at_home(line: bytes, found_in: Path, folder: Path | None) -> bytes:
+    """The line, its references to HDF5 files made anew when it moves to another folder."""
+    if b'"h5":"' not in line or folder == found_in:
+        return line
+    record = orjson.loads(line)
+    for value in record.values():
+        if isinstance(value, dict) and isinstance(value.get("h5"), str):
+            file = found_in / value["h5"]
+            value["h5"] = str(file) if folder is None else os.path.relpath(file, folder)
+    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _tagged(number: int, pieces: Iterable[_Piece]) -> Iterator[tuple[int, int, bytes | Record]]:

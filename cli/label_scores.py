@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from medpipe.cli.exits import BAD_STREAM, GOOD, WRITE_FAILED, Fatal
-from medpipe.cli.output import publish
+from medpipe.cli.exits import BAD_STREAM, GOOD, Fatal
+from medpipe.cli.output import write_whole
 from medpipe.cli.predictions import Predictions, read_predictions
 from medpipe.cli.truth import Truth, read_truth
 from medpipe.core import __version__
@@ -106,21 +105,12 @@ def _tell(run: LabelRun, streams: list[Predictions], truth: Truth, common: int, 
 
 
 def _write(run: LabelRun, lines: bytes) -> None:
-    if run.output == "-":
-        if not run.table:
-            sys.stdout.buffer.write(lines)
-        return
-    path = Path(run.output)
-    fresh = path.with_name(path.name + ".part")
-    try:
-        fresh.write_bytes(lines)
-        publish(fresh, path)
-    except OSError as error:
-        raise Fatal(WRITE_FAILED, f"{path}: {error.strerror}") from None
+    if run.output != "-" or not run.table:
+        write_whole(lines, run.output)
 
 
 def _show(run: LabelRun, table: str) -> None:
     if run.table:
-        print(table)
+        write_whole(f"{table}\n".encode(), "-")
     elif not run.quiet:
         print(table, file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record, decode
 from medpipe.formats.record import SIGNAL_KEYS
 from medpipe.formats.registry import ReadOptions, open_ecg
+
+# As messages give them: a name with a suffix, or the name of a segment.
+_FILE_NAME = re.compile(r"(?<=segment )[^\s,;]+|[^\s,;:`]+\.[A-Za-z][A-Za-z0-9]{0,7}(?![\w.])")
 
 
 def load(item: Item, options: ReadOptions, *, keep_source: bool) -> list[Record]:
@@ -27,7 +31,7 @@ def load(item: Item, options: ReadOptions, *, keep_source: bool) -> list[Record]
     if item.kind == "line":
         folder = None if item.path == "-" else Path(item.path).parent
         return [_named(decode(item.payload, folder), item, keep_source)]
-    if item.kind == "row":
+    if item.kind in ("row", "spooled"):
         from medpipe.formats.hdf5 import read_record
 
         return [_named(read_record(item.path, item.number), item, keep_source)]
@@ -38,6 +42,9 @@ def _named(record: Record, item: Item, keep_source: bool) -> Record:
     named: Record = {"id": item.id} | {key: value for key, value in record.items() if key != "id"}
     if not keep_source:
         named.pop("source", None)
+    # Tables turned into JSON have a null for every record that did not fail.
+    if "error" in named and named["error"] is None:
+        del named["error"]
     return named
 
 
@@ -67,9 +74,9 @@ def _text(path: str) -> str:
 def error_record(item: Item, record: Record | None, command: str, error: Exception, *, keep_source: bool) -> Record:
     """What stands in the stream for a record that failed: its light keys and the cause."""
     kind = getattr(error, "kind", type(error).__name__)
-    message = " ".join(str(error).split())
+    message = _text(" ".join(str(error).split()))
     if not keep_source:
-        message = _without_names(message, item.path)
+        message = _without_names(message, _text(item.path))
     failed: Record = {"id": item.id}
     if record is not None:
         failed = {key: value for key, value in record.items() if not is_array(value) and key not in SIGNAL_KEYS}
@@ -80,17 +87,17 @@ def error_record(item: Item, record: Record | None, command: str, error: Excepti
 
 
 def _source(item: Item) -> dict[str, Any]:
-    source: dict[str, Any] = {"path": _text(item.path)}
+    source: dict[str, Any] = {"path": "-" if item.kind == "spooled" else _text(item.path)}
     if item.kind == "line":
         source |= {"format": "jsonl", "index": item.number - 1}
-    elif item.kind == "row":
+    elif item.kind in ("row", "spooled"):
         source |= {"format": "hdf5", "index": item.number}
     return source
 
 
 def _without_names(message: str, path: str) -> str:
+    """The message without names of files, the input's own and those that its header gives."""
     plain = Path(path)
-    for name in (path, plain.name, plain.stem):
-        if len(name) > 1:
-            message = message.replace(name, "FILE")
-    return message
+    own = sorted({path, plain.name, plain.stem} - {"", "-"}, key=len, reverse=True)
+    whole = "|".join(map(re.escape, own))
+    return _FILE_NAME.sub("FILE", re.sub(rf"(?<![\w.-])(?:{whole})(?![\w-])", "FILE", message) if own else message)

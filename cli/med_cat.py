@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medpipe.cli.command import record_command
-from medpipe.cli.options import RunOptions, split_names
+from medpipe.cli.command import execute, record_command
+from medpipe.cli.options import RunOptions, check_finite, split_names
 
 if TYPE_CHECKING:
     from medpipe.cli.process import Transform
@@ -72,6 +72,14 @@ def med_cat(
         return merge(NAME, run)
     if digital and resample is not None:
         raise typer.BadParameter("--digital keeps the converter's counts, --resample makes new values")
+    for option, value in (
+        ("--from", begin),
+        ("--to", end),
+        ("--segment", segment),
+        ("--step", step),
+        ("--resample", resample),
+    ):
+        check_finite(option, value)
     if step is not None and segment is None:
         raise typer.BadParameter("--step goes with --segment")
     steps: dict[str, Any] = {
@@ -123,4 +131,4 @@ app = record_command(NAME, med_cat)
 
 def run() -> None:
     """The executable."""
-    app(prog_name=NAME)
+    execute(app, NAME)

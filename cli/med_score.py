@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from medpipe.cli.command import command_group
-from medpipe.cli.options import split_names
+from medpipe.cli.command import command_group, execute
+from medpipe.cli.options import check_finite, split_names
 
 NAME = "med-score"
 
@@ -53,6 +53,10 @@ def labels(
     Records and truth are matched by id, scores and columns by name. Metrics are JSON Lines on standard
     output, one line a class and one a macro mean; the table goes to stderr.
     """
+    if thresholds and against is not None:
+        raise typer.BadParameter("--threshold goes with one stream, not with --against")
+    for threshold in thresholds or []:
+        check_finite("--threshold", threshold)
     from medpipe.cli.label_scores import LabelRun, score
 
     return score(
@@ -79,4 +83,4 @@ app = command_group(NAME, "Score predictions against truth, with confidence inte
 
 def run() -> None:
     """The executable."""
-    app(prog_name=NAME)
+    execute(app, NAME)

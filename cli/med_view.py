@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from medpipe.cli.command import plain_command
+from medpipe.cli.command import execute, plain_command
 from medpipe.cli.options import parse_id, split_names
 
 NAME = "med-view"
@@ -92,4 +92,4 @@ app = plain_command(NAME, med_view)
 
 def run() -> None:
     """The executable."""
-    app(prog_name=NAME)
+    execute(app, NAME)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from medpipe.cli.command import Body, command_group
+from medpipe.cli.command import Body, command_group, execute
 
 NAME = "medpipe"
 
@@ -94,5 +94,5 @@ def run() -> None:
     arguments = sys.argv[1:]
     if arguments and arguments[0] in COMMANDS:
         command: Any = import_module(f"medpipe.cli.{COMMANDS[arguments[0]][0]}")
-        command.app(args=arguments[1:], prog_name=arguments[0])
-    app(prog_name=NAME)
+        execute(command.app, arguments[0], arguments[1:])
+    execute(app, NAME)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
 
 from medpipe.cli.exits import BAD_STREAM, GOOD, SOME_FAILED, UNAVAILABLE, Fatal
 from medpipe.core import checkpoints
 from medpipe.core.errors import ModelError
+
+if TYPE_CHECKING:
+    from medpipe.core.ecg.default_model import DefaultModel
 
 Made = TypeVar("Made")
 
@@ -21,16 +26,16 @@ def _or_fatal(call: Callable[[], Made]) -> Made:
         raise Fatal(UNAVAILABLE if error.unavailable else BAD_STREAM, str(error)) from None
 
 
-def _default_digest() -> str:
+def _default_model() -> DefaultModel:
     from medpipe.core.ecg.default_model import DefaultModel
 
-    return _or_fatal(DefaultModel.load).sha256
+    return _or_fatal(DefaultModel.load)
 
 
 def show() -> int:
     """Print the list: name, whether it is there, architecture, digest, and where to get it."""
     own = _or_fatal(checkpoints.registered)
-    rows = [("default", "embedded", "default", _default_digest()[:12], "inside this package")]
+    rows = [("default", "embedded", "default", _default_model().sha256[:12], "inside this package")]
     for entry in own.values():
         state = "here" if Path(entry.path).is_file() else "gone"
         rows.append((entry.name, state, entry.arch or "-", entry.sha256[:12], entry.path))
@@ -55,19 +60,30 @@ def show() -> int:
 
 def verify(names: list[str]) -> int:
     """Compare digests; the exit code is 1 when one differs."""
-    wanted = names or ["default", *_or_fatal(checkpoints.registered)]
-    wrong = 0
-    for name in wanted:
-        if name == "default":
-            print(f"default: {_default_digest()} as shipped")
-            continue
-        found = _or_fatal(lambda name=name: checkpoints.verify(name))  # type: ignore[misc]
-        if found.matches is False:
-            wrong += 1
-            print(f"{name}: {found.sha256} differs from {found.expected}")
-        else:
-            print(f"{name}: {found.sha256}" + ("" if found.matches is None else " as registered"))
-    return SOME_FAILED if wrong else GOOD
+    wrong = absent = 0
+    for name in names or ["default", *_or_fatal(checkpoints.registered)]:
+        try:
+            sound = _verified(name)
+        except ModelError as error:
+            sound = False
+            absent += error.unavailable
+            print(f"medpipe: {name}: {error}", file=sys.stderr)
+        wrong += not sound
+    return (UNAVAILABLE if absent == wrong else SOME_FAILED) if wrong else GOOD
+
+
+def _verified(name: str) -> bool:
+    if name == "default":
+        model = _default_model()
+        model.check_files()
+        print(f"default: {model.sha256} as shipped")
+        return True
+    found = checkpoints.verify(name)
+    if found.matches is False:
+        print(f"{name}: {found.sha256} differs from {found.expected}")
+        return False
+    print(f"{name}: {found.sha256}" + ("" if found.matches is None else " as registered"))
+    return True
 
 
 def fetch(name: str) -> int:
@@ -79,6 +95,10 @@ def fetch(name: str) -> int:
 
 def add(name: str, path: str, arch: str | None) -> int:
     """Register a file of the user's own."""
+    from medpipe.core.ecg.registry import ARCHITECTURES
+
+    if arch is not None and arch not in ARCHITECTURES:
+        raise typer.BadParameter(f"--arch {arch}: there are {', '.join(ARCHITECTURES)}")
     entry = _or_fatal(lambda: checkpoints.add(name, path, arch))
     print(f"medpipe: --model {entry.name} is {entry.path}, sha256 {entry.sha256}", file=sys.stderr)
     return GOOD

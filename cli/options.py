@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 import re
 from dataclasses import dataclass, fields
@@ -50,7 +51,16 @@ def parse_id(text: str) -> str:
 
 def split_names(given: list[str] | None) -> list[str]:
     """Names from options that may be repeated and may hold several, with commas between."""
-    return [name.strip() for text in given or [] for name in text.split(",") if name.strip()]
+    names = [name.strip() for text in given or [] for name in text.split(",") if name.strip()]
+    if given and not names:
+        raise typer.BadParameter("a list of names is empty")
+    return names
+
+
+def check_finite(option: str, value: float | None) -> None:
+    """BadParameter for a number that is infinite or none."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{option} {value}: not a finite number")
 
 
 def default_jobs() -> int:
@@ -132,6 +142,9 @@ class RunOptions:
     def check(self) -> None:
         """Usage errors that involve more than one option."""
         parse_id(self.id_scheme)
+        check_finite("--fs", self.fs)
+        if not re.fullmatch(r"cpu|auto|cuda(:\d+)?", self.device):
+            raise typer.BadParameter(f"--device {self.device}: it is cpu, cuda, cuda:N or auto")
         if self.resume and self.output == "-":
             raise typer.BadParameter("--resume needs -o FILE: standard output keeps no state")
         if self.files_from is not None and self.inputs:

@@ -12,9 +12,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import BinaryIO, NoReturn, Protocol
 
 import orjson
 
@@ -69,12 +70,13 @@ def count(state: State, done: Done) -> None:
         state.failed[done.failure] = state.failed.get(done.failure, 0) + 1
 
 
-class StandardOutput:
-    """Lines to standard output as they are finished."""
+class StreamOutput:
+    """Lines to standard output, or to a pipe or device, as they are finished."""
 
-    def __init__(self, options: str) -> None:
+    def __init__(self, options: str, device: Path | None = None) -> None:
         self.state = State(options)
-        self._stream = sys.stdout.buffer
+        self._name = "standard output" if device is None else str(device)
+        self._stream = standard_output() if device is None else _open_device(device)
 
     @property
     def written(self) -> int:
@@ -94,7 +96,7 @@ class StandardOutput:
             raise
         except OSError as error:
             self._silence()
-            raise Fatal(WRITE_FAILED, f"standard output: {error.strerror}") from None
+            raise Fatal(WRITE_FAILED, f"{self._name}: {error.strerror}") from None
 
     def _silence(self) -> None:
         """What could not be written must not be tried again at exit."""
@@ -107,6 +109,20 @@ class StandardOutput:
 
     def suspend(self) -> None:
         """Everything finished is already out."""
+
+
+def standard_output() -> BinaryIO:
+    """Standard output for bytes; Fatal 74 when it is closed."""
+    if sys.stdout is None:
+        raise Fatal(WRITE_FAILED, "standard output is closed")
+    return sys.stdout.buffer
+
+
+def _open_device(device: Path) -> BinaryIO:
+    try:
+        return device.open("wb")
+    except OSError as error:
+        raise Fatal(WRITE_FAILED, f"{device}: {error.strerror}") from None
 
 
 # Builds the finished files from the part: (part lines, arrays) -> nothing.
@@ -254,10 +270,17 @@ class FileOutput:
                 if stream is not None:
                     stream.close()
             self._finisher(self)
-            for path in (self.part, self.arrays, self.state_file):
-                path.unlink(missing_ok=True)
+            self._clear()
+        except BrokenPipeError:
+            # References to standard output: there is nothing to go on from.
+            self._clear()
+            raise
         except OSError as error:
             self._fail(error)
+
+    def _clear(self) -> None:
+        for path in (self.part, self.arrays, self.state_file):
+            path.unlink(missing_ok=True)
 
     def lines(self) -> Iterator[bytes]:
         """The lines of the finished part."""
@@ -291,6 +314,47 @@ def _write_all(stream: io.FileIO, data: bytes) -> int:
     while view:
         view = view[stream.write(view) :]
     return len(data)
+
+
+def followed(output: str) -> str:
+    """The name of an output, symbolic links followed; `-` for what stands for standard output."""
+    if output in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"):
+        return "-"
+    return os.path.realpath(output) if os.path.islink(output) else output
+
+
+def is_device(output: str) -> bool:
+    """Whether a pipe or device stands there, which must be written to and not replaced."""
+    return output != "-" and os.path.exists(output) and not os.path.isfile(output) and not os.path.isdir(output)
+
+
+def write_whole(content: bytes, output: str) -> None:
+    """A small output at once: a file appears whole or not at all. Fatal 74; BrokenPipeError."""
+    name = followed(output)
+    try:
+        if name == "-":
+            standard_output().write(content)
+            standard_output().flush()
+        elif is_device(name):
+            Path(name).write_bytes(content)
+        else:
+            _replace(content, Path(name))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = "standard output" if name == "-" else output
+        raise Fatal(WRITE_FAILED, f"{where}: {error.strerror}") from None
+
+
+def _replace(content: bytes, path: Path) -> None:
+    fresh = path.with_name(path.name + ".part")
+    try:
+        fresh.write_bytes(content)
+        publish(fresh, path)
+    except OSError:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise
 
 
 def publish(fresh: Path, target: Path) -> None:

@@ -45,6 +45,8 @@ def read_predictions(path: str) -> Predictions:
             if not isinstance(scores, dict) or not scores:
                 raise Fatal(BAD_STREAM, f"{path}: {record['id']} has no scores; they are made by ecg-zeroshot")
             names = names or list(scores)
+            if new := [name for name in scores if name not in names]:
+                raise Fatal(BAD_STREAM, f"{path}: {record['id']} has a score {new[0]!r} that the first record has not")
             ids.append(str(record["id"]))
             rows.append([_number(scores, name, str(record["id"]), path) for name in names])
     except FormatError as error:

@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from medpipe.cli.exits import Fatal
 from medpipe.cli.inputs import Item
@@ -30,6 +30,7 @@ Transform = Callable[[Sequence[Record]], Iterable[Outcome]]
 Line = tuple[bytes, list[bytes]]
 Encode = Callable[[Record], Line]
 EXPECTED = (FormatError, InputError)
+Failure = TypeVar("Failure", bound=Exception)
 # So much output is gathered before it is handed on.
 _PIECE_BYTES = 2**20
 
@@ -50,7 +51,7 @@ class Processor:
 
     command: str
     transform: Transform
-    via: str
+    via: Callable[[Record], str]
     encode: Encode
     read: ReadOptions = field(default_factory=ReadOptions)
     keep_source: bool = True
@@ -148,8 +149,8 @@ class Processor:
             yield record if isinstance(record, Failed) else self._line(item, record, upstream)
 
     def _line(self, item: Item, record: Record, upstream: bool) -> Line | Failed:
-        made = record if upstream else {**record, "via": [*record.get("via", []), self.via]}
         try:
+            made = record if upstream else {**record, "via": [*_via(record), self.via(record)]}
             return self.encode(self._numbered(made, item))
         except Exception as error:
             return Failed(record, self._expected(error))
@@ -168,7 +169,14 @@ class Processor:
         return record
 
 
-def bare(error: Exception) -> Exception:
+def _via(record: Record) -> list[Any]:
+    via = record.get("via", [])
+    if not isinstance(via, list):
+        raise FormatError("bad-value", "via is not a list")
+    return via
+
+
+def bare(error: Failure) -> Failure:
     """The error without its traceback, whose frames would keep a whole batch of signals until the next collection."""
     error.__context__ = error.__cause__ = None
     return error.with_traceback(None)

@@ -13,14 +13,23 @@ def collect_queries(texts: list[str] | None, file: str | None) -> dict[str, str]
     found: dict[str, str] = {}
     given = [(text.strip(), text.strip()) for text in texts or []]
     for name, prompt in [*given, *(_from_file(file) if file is not None else [])]:
-        if not prompt:
+        if not prompt or not name.strip():
             raise Fatal(USAGE, "an empty query")
+        if not name.isprintable() or not _is_text(prompt):
+            raise Fatal(USAGE, f"the query {name!a} is not plain text")
         if name in found:
             raise Fatal(USAGE, f"the query {name!r} is given twice")
         found[name] = prompt
     if not found:
         raise Fatal(USAGE, "no query: give -q TEXT or --queries FILE")
     return found
+
+
+def _is_text(prompt: str) -> bool:
+    try:
+        return bool(prompt.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _from_file(name: str) -> list[tuple[str, str]]:
@@ -32,6 +41,8 @@ def _from_file(name: str) -> list[tuple[str, str]]:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Fatal(BAD_STREAM, f"--queries {name}: not UTF-8 text") from None
+    if text.lstrip().startswith("["):
+        raise Fatal(BAD_STREAM, f"--queries {name}: a JSON list; give one query a line, or an object of name to prompt")
     if text.lstrip().startswith("{"):
         return _from_json(name, text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -18,6 +18,11 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def printable(text: str) -> str:
+    """One line for a terminal: control characters of an id or a name shown, not obeyed."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
 class Report:
     """Messages and progress of one run."""
 
@@ -55,7 +60,7 @@ class Report:
     def _say(self, message: str) -> None:
         if self._bar is not None:
             self._bar.clear()
-        print(f"{self._command}: {message}", file=sys.stderr)
+        print(f"{self._command}: {printable(message)}", file=sys.stderr)
 
     def end(self, state: State, *, complete: bool, check: bool = False) -> None:
         """The summary: always after --check and when something failed or is left, else only when asked for."""

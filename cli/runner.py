@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+import typer
 
 from medpipe.cli.exits import GOOD, SOME_FAILED, Fatal, Interrupted
 from medpipe.cli.inputs import InputOptions, Item, enumerate_items
@@ -17,10 +18,11 @@ from medpipe.cli.options import RunOptions, parse_shard
 from medpipe.cli.output import Output
 from medpipe.cli.process import Done, Encode, Processor, Transform
 from medpipe.cli.report import Report
-from medpipe.cli.signals import StopRequest
-from medpipe.cli.target import choose
+from medpipe.cli.signals import StopRequest, ignore
+from medpipe.cli.target import Target, choose
 from medpipe.cli.workers import Pool
 from medpipe.core import __version__
+from medpipe.formats.jsonl import Record
 from medpipe.formats.registry import ReadOptions
 
 # Items handed to a worker at once: one at first, for an answer at once, then more, to spare the pipes.
@@ -33,13 +35,14 @@ _PATIENCE_SECONDS = 0.05
 class Job:
     """What a command hands to the runner.
 
-    `prepare` gives the transform and a word on the model for `via`, empty for none; it runs once in each
-    worker, models are loaded there. `results` are the command's own options that change what comes out.
+    `prepare` gives the transform and a word on the model for `via`, or what finds it for a record, empty for none;
+    it runs once in each worker, models are loaded there. `results` are the command's own options that change what
+    comes out.
     """
 
     command: str
     run: RunOptions
-    prepare: Callable[[], tuple[Transform, str]]
+    prepare: Callable[[], tuple[Transform, str | Callable[[Record], str]]]
     results: dict[str, Any] = field(default_factory=dict)
     refs: str | None = None
     head: int | None = None
@@ -54,16 +57,17 @@ class Job:
     def processor(self, encode: Encode) -> Processor:
         """What a worker runs."""
         transform, model = self.prepare()
-        words = [
-            self.command,
-            __version__,
-            *([f"model={model}"] if model else []),
-            f"options={self.digest()}",
-        ]
+        digest = self.digest()
+
+        def via(record: Record) -> str:
+            name = model if isinstance(model, str) else model(record)
+            said = f" model={name}" if name else ""
+            return f"{self.command} {__version__}{said} options={digest}"
+
         return Processor(
             command=self.command,
             transform=transform,
-            via=" ".join(words),
+            via=via,
             encode=encode,
             read=ReadOptions(self.run.fs),
             keep_source=self.run.source,
@@ -76,16 +80,17 @@ class Job:
         """Stands for this very run: a state with another digest cannot be gone on from."""
         run = self.run
         facts = [self.digest(), run.inputs, run.files_from, run.shard, run.batch_size, self.refs, self.head]
-        return hashlib.sha256(orjson.dumps(facts)).hexdigest()[:16]
+        return hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def run_job(job: Job) -> int:
     """Run to the end, or to a signal; the exit code. Raises Fatal and BrokenPipeError."""
     options = input_options(job.run)
     target = choose(job.run.output, job.refs, check=job.check, folders=job.folders)
+    if job.run.resume and target.path is None and not job.check:
+        raise typer.BadParameter("--resume needs -o FILE: a pipe keeps no state")
     if job.run.resume and target.complete():
-        print(f"{job.command}: {job.run.output} is complete already", file=sys.stderr)
-        return GOOD
+        return _complete(job, target)
     stop = StopRequest()
     stop.install()
     pool = Pool(lambda: job.processor(target.encode), job.run.worker_count)
@@ -95,6 +100,16 @@ def run_job(job: Job) -> int:
     finally:
         pool.close()
         options.close()
+
+
+def _complete(job: Job, target: Target) -> int:
+    """What a run says, and ends with, whose output an earlier one has finished."""
+    from medpipe.cli.finished import failures
+
+    failed = failures(str(target.path), job.command)
+    told = f", with {failed} failed input{'' if failed == 1 else 's'} in it" if failed else ""
+    print(f"{job.command}: {job.run.output} is complete already{told}", file=sys.stderr)
+    return SOME_FAILED if failed else GOOD
 
 
 def _run(job: Job, options: InputOptions, stop: StopRequest, pool: Pool, output: Output) -> int:
@@ -108,6 +123,8 @@ def _run(job: Job, options: InputOptions, stop: StopRequest, pool: Pool, output:
         report.end(output.state, complete=False)
         return stop.exit_code if end == "stopped" else SOME_FAILED
     output.finish()
+    # The output is there: a signal from here on must not make the run look as if it were not.
+    ignore()
     report.end(output.state, complete=True, check=job.check)
     return SOME_FAILED if output.state.failed else GOOD
 

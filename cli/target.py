@@ -6,12 +6,15 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import typer
 
 from medpipe.cli import finishers
-from medpipe.cli.output import FileOutput, Finisher, NoOutput, Output, StandardOutput
+from medpipe.cli.output import FileOutput, Finisher, NoOutput, Output, StreamOutput, followed, is_device
 from medpipe.cli.process import Encode, Line, encode_line
 from medpipe.core import __version__
+from medpipe.formats.arrays import is_array
+from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
@@ -22,10 +25,11 @@ class Target:
     """Where records go, and how a worker encodes them for it."""
 
     encode: Encode
-    path: Path | None = None  # what appears in the end; None for standard output and for nothing
+    path: Path | None = None  # what appears in the end; None for standard output, a device, and nothing
     finisher: Finisher = finishers.rename
     arrays: bool = False
     silent: bool = False
+    device: Path | None = None  # a pipe or device, written to as it stands
 
     def complete(self) -> bool:
         """Whether an earlier run has finished it, with nothing left to resume."""
@@ -42,7 +46,7 @@ class Target:
         if self.silent:
             return NoOutput(resume_digest)
         if self.path is None:
-            return StandardOutput(resume_digest)
+            return StreamOutput(resume_digest, self.device)
         if not resume and _beside(self.path, ".state").exists():
             part = _beside(self.path, ".part")
             print(
@@ -63,9 +67,12 @@ def choose(output: str, refs: str | None, *, check: bool = False, folders: bool 
     """The target that the options name; BadParameter when they do not go together."""
     if check:
         return Target(read_through, silent=True)
+    output = followed(output)
     is_folder = output.endswith("/") or (output != "-" and Path(output).is_dir())
     if refs is not None:
         return _referring(output, Path(refs), is_folder)
+    if is_device(output):
+        return Target(encode_line, device=Path(output))
     if output == "-":
         return Target(encode_line)
     if is_folder:
@@ -83,7 +90,7 @@ def choose(output: str, refs: str | None, *, check: bool = False, folders: bool 
 def _referring(output: str, h5: Path, is_folder: bool) -> Target:
     from medpipe.formats.hdf5_write import split
 
-    if is_folder or Path(output).suffix in (*_HDF5_SUFFIXES, ".gz", ".zst"):
+    if is_folder or is_device(output) or Path(output).suffix in (*_HDF5_SUFFIXES, ".gz", ".zst"):
         raise typer.BadParameter("--refs goes with plain JSON Lines: -o FILE.jsonl or standard output")
     if h5.suffix not in _HDF5_SUFFIXES:
         raise typer.BadParameter(f"--refs {h5}: the name must end in .h5")
@@ -98,11 +105,17 @@ def _wfdb_folder(folder: Path) -> Target:
 
 
 def read_through(record: Record) -> Line:
-    """Reads every array to its end, and keeps nothing."""
-    for value in record.values():
-        if hasattr(value, "read"):
-            step = max(1, (1 << 22) // max(1, value.shape[0] if value.shape else 1))
-            length = value.shape[-1] if value.shape else 1
-            for start in range(0, length, step):
-                value.read(start, min(length, start + step))
+    """Reads every array to its end, and keeps nothing; FormatError for a signal without one sample."""
+    for key, value in record.items():
+        if not is_array(value):
+            continue
+        some = False
+        step = max(1, (1 << 22) // max(1, value.shape[0] if value.shape else 1))
+        length = value.shape[-1] if value.shape else 1
+        for start in range(0, length, step):
+            stop = min(length, start + step)
+            block = value[..., start:stop] if isinstance(value, np.ndarray) else value.read(start, stop)
+            some = some or bool(np.isfinite(block).any())
+        if key == "signal" and not some:
+            raise FormatError("all-nan", "the signal holds no sample")
     return b"", []

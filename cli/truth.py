@@ -44,6 +44,8 @@ def read_truth(path: str, id_column: str, cluster_column: str | None, wanted: It
     labels: list[list[float]] = []
     clusters: list[str] = []
     for number, row in enumerate(table, 2):
+        if row[ident_at] in (None, ""):
+            raise Fatal(BAD_STREAM, f"{path}: row {number} has no {id_column}")
         ident = str(row[ident_at])
         if ident in rows:
             raise Fatal(BAD_STREAM, f"{path}: row {number} repeats an id of row {rows[ident] + 2}")
@@ -81,17 +83,22 @@ def _rows(path: str) -> Iterator[list[Any]]:
 def _csv_rows(lines: Iterator[str], path: str) -> Iterator[list[Any]]:
     head = next(lines, "")
     delimiter = max(",;\t", key=head.count)
+    if "\r" in head.rstrip("\r\n"):
+        raise Fatal(BAD_STREAM, f"{path}: its lines end in CR alone; turn them into LF")
     columns = next(csv.reader([head], delimiter=delimiter), [])
     repeated = sorted({name for name in columns if columns.count(name) > 1 and name})
     if repeated:
         raise Fatal(BAD_STREAM, f"{path}: the column {repeated[0]} is there twice")
     yield columns
-    for number, row in enumerate(csv.reader(lines, delimiter=delimiter), 2):
-        if not row:
-            continue
-        if len(row) != len(columns):
-            raise Fatal(BAD_STREAM, f"{path}: row {number} has {len(row)} cells, the header {len(columns)}")
-        yield list(row)
+    number = 1
+    try:
+        for number, row in enumerate(csv.reader(lines, delimiter=delimiter), 2):
+            if row and len(row) != len(columns):
+                raise Fatal(BAD_STREAM, f"{path}: row {number} has {len(row)} cells, the header {len(columns)}")
+            if row:
+                yield list(row)
+    except csv.Error as error:
+        raise Fatal(BAD_STREAM, f"{path}: row {number + 1}: {error}") from None
 
 
 def _json_rows(lines: Iterator[str], path: str) -> Iterator[list[Any]]:

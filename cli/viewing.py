@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ import typer
 from medpipe.cli.exits import BAD_STREAM, GOOD, NO_STREAM, SOME_FAILED, WRITE_FAILED, Fatal
 from medpipe.cli.inputs import InputOptions, enumerate_items
 from medpipe.cli.load import load
-from medpipe.cli.output import publish
+from medpipe.cli.output import write_whole
 from medpipe.cli.process import EXPECTED
+from medpipe.cli.report import printable
 from medpipe.cli.wfdb_folder import record_name
 from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record
@@ -24,6 +26,7 @@ from medpipe.formats.registry import ReadOptions
 from medpipe.formats.units import millivolts
 
 _SHOWN_SECONDS = 10.0
+_RHYTHM = "II"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,12 @@ def draw_all(command: str, view: View, inputs: list[str], id_scheme: str) -> int
         for record in records:
             name = str(record["id"])
             try:
-                _write(draw(record, view, kind), _target(view, name, kind))
+                picture = draw(record, view, kind)
+                write_whole(picture, _target(view, name, kind))
                 drawn += 1
             except EXPECTED as error:
                 failed += 1
-                print(f"{command}: {name}: {error}", file=sys.stderr)
+                print(f"{command}: {printable(f'{name}: {error}')}", file=sys.stderr)
             if not view.folder:
                 more = view.record is None and next(records, None) is not None
                 break
@@ -101,22 +105,14 @@ def _records(options: InputOptions, view: View) -> Iterator[Record]:
 
 
 def _target(view: View, name: str, kind: str) -> str:
-    return str(Path(view.output) / f"{record_name(name)}.{kind}") if view.folder else view.output
-
-
-def _write(content: bytes, target: str) -> None:
-    if target == "-":
-        sys.stdout.buffer.write(content)
-        return
-    path = Path(target)
-    fresh = path.with_name(path.name + ".part")
+    if not view.folder:
+        return view.output
+    path = Path(view.output) / f"{record_name(name)}.{kind}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_bytes(content)
-        publish(fresh, path)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise Fatal(WRITE_FAILED, f"{target}: {error.strerror}") from None
+        raise Fatal(WRITE_FAILED, f"{path.parent}: {error.strerror}") from None
+    return str(path)
 
 
 def draw(record: Record, view: View, kind: str) -> bytes:
@@ -124,7 +120,8 @@ def draw(record: Record, view: View, kind: str) -> bytes:
     from medpipe.core.draw.ecg import draw_ecg, render
 
     if "error" in record:
-        raise FormatError("upstream", str(record["error"].get("message", "an error record")))
+        error = record["error"]
+        raise FormatError("upstream", str(error.get("message", "?") if isinstance(error, dict) else error))
     if view.leads:
         from medpipe.cli.ecg_select import select_leads
 
@@ -139,15 +136,20 @@ def draw(record: Record, view: View, kind: str) -> bytes:
     converted = [millivolts(unit) for unit in lead_units(record)]
     factors = np.array([factor if factor is not None else 1.0 for factor, _ in converted], np.float32)
     title = view.title if view.title is not None else str(record["id"])
+    scores, kind_of_score = _scores(record), record.get("score_kind")
+    kind_of_score = kind_of_score if isinstance(kind_of_score, str) else None
+    quality = record.get("quality")
+    if view.rhythm != _RHYTHM and canonical_lead(view.rhythm) not in map(canonical_lead, names):
+        raise FormatError("missing-leads", f"no lead {view.rhythm} for the rhythm strip")
     figure = draw_ecg(
         shown * factors[:, None],
         fs,
         [canonical_lead(name) for name in names],
         layout=view.layout,
-        rhythm=view.rhythm,
+        rhythm=canonical_lead(view.rhythm),
         title=title,
-        scores=record.get("scores"),
-        score_kind=record.get("score_kind"),
+        scores=scores,
+        score_kind=kind_of_score,
         units=[unit for _, unit in converted],
         start=view.begin,
         total_seconds=signal.shape[1] / fs,
@@ -161,10 +163,21 @@ def draw(record: Record, view: View, kind: str) -> bytes:
         svg,
         title,
         _facts(record, fs, signal.shape[1]),
-        record.get("scores"),
-        record.get("score_kind"),
-        record.get("quality"),
+        scores,
+        kind_of_score,
+        quality if isinstance(quality, dict) else None,
     )
+
+
+def _scores(record: Record) -> dict[str, float] | None:
+    """The finite scores of a record; None where it has none."""
+    scores = record.get("scores")
+    if scores is None:
+        return None
+    if not isinstance(scores, dict):
+        raise FormatError("bad-value", "scores is not an object of name to number")
+    numbers = {name: value for name, value in scores.items() if type(value) in (int, float) and math.isfinite(value)}
+    return {str(name): float(value) for name, value in numbers.items()} or None
 
 
 def _facts(record: Record, fs: float, samples: int) -> list[tuple[str, str]]:

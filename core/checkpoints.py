@@ -105,6 +105,8 @@ def registered() -> dict[str, Registered]:
         raise ModelError(f"the list of registered checkpoints, {_list_file()}, cannot be read") from error
     try:
         entries = [Registered(**entry) for entry in json.loads(text)["models"]]
+        if not all(isinstance(value, str) for one in entries for value in (one.name, one.path, one.sha256)):
+            raise TypeError
     except (ValueError, TypeError, KeyError) as error:
         raise ModelError(f"the list of registered checkpoints, {_list_file()}, is damaged") from error
     return {entry.name: entry for entry in entries}
@@ -174,7 +176,9 @@ def fetch(name: str, open_url: OpenUrl | None = None, catalogue: tuple[Known, ..
     if known is None:
         raise ModelError(f"no known checkpoint is called {name}; medpipe models lists them")
     if known.url is None or known.sha256 is None:
-        raise ModelError(f"{name} has no address with a known digest; it is to be had from {known.where}")
+        raise ModelError(
+            f"{name} has no address with a known digest; it is to be had from {known.where}", unavailable=True
+        )
     if not known.url.startswith("https://"):
         raise ModelError(f"{name} is only to be had without https, and is not fetched")
     target = home() / "checkpoints" / name

@@ -97,7 +97,7 @@ def ratio(fs_in: float, fs_out: float) -> tuple[int, int]:
     if not (math.isfinite(fs_in) and math.isfinite(fs_out) and fs_in > 0 and fs_out > 0):
         raise InputError("rate", f"cannot resample from {fs_in:g} Hz to {fs_out:g} Hz")
     found = Fraction(fs_out / fs_in).limit_denominator(RATIO_LIMIT)
-    if not 1 <= found.numerator <= RATIO_LIMIT**2:
+    if not 1 <= found.numerator <= RATIO_LIMIT:
         raise InputError("rate", f"{fs_in:g} Hz and {fs_out:g} Hz lie too far apart to resample")
     return found.numerator, found.denominator
 

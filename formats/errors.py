@@ -14,11 +14,3 @@ class FormatError(ValueError):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
-
-
-class StreamError(Exception):
-    """A whole stream or side input is unreadable (`missing=False`) or absent (`missing=True`)."""
-
-    def __init__(self, message: str, *, missing: bool = False) -> None:
-        super().__init__(message)
-        self.missing = missing

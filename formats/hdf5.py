@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import h5py
@@ -20,6 +21,17 @@ FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 RESERVED = frozenset({"id", "record", "index"})
 _OPEN_LIMIT = 4
 _open: OrderedDict[str, h5py.File] = OrderedDict()
+
+
+@contextmanager
+def _sound(what: str) -> Iterator[None]:
+    """Whatever h5py and numpy raise on a damaged file or another layout, as a FormatError."""
+    try:
+        yield
+    except FormatError:
+        raise
+    except (OSError, RuntimeError, LookupError, AttributeError, TypeError, ValueError):
+        raise FormatError("bad-hdf5", f"{what} cannot be read: the HDF5 file is damaged or of another layout") from None
 
 
 def open_file(path: str) -> h5py.File:
@@ -61,34 +73,35 @@ def _item(file: h5py.File, name: str, kind: type) -> Any:
 def count_records(path: str) -> int:
     """How many records the file holds; FormatError when it is not a medpipe record file."""
     file = open_file(path)
-    version = file.attrs.get(FORMAT_ATTRIBUTE)
-    if version is None:
-        raise FormatError("bad-hdf5", "HDF5 file of another layout: it has no attribute medpipe_format")
-    if int(version) != 1:
-        raise FormatError("bad-hdf5", f"HDF5 record file of version {int(version)}; this medpipe reads version 1")
-    ids, records = _item(file, "id", h5py.Dataset), _item(file, "record", h5py.Dataset)
-    if ids.ndim != 1 or ids.shape != records.shape:
-        raise FormatError("bad-hdf5", "HDF5 file of another layout: /id and /record differ in length")
-    return int(ids.shape[0])
+    with _sound("the list of records"):
+        version = file.attrs.get(FORMAT_ATTRIBUTE)
+        if version is None:
+            raise FormatError("bad-hdf5", "HDF5 file of another layout: it has no attribute medpipe_format")
+        if int(version) != 1:
+            raise FormatError("bad-hdf5", f"HDF5 record file of version {int(version)}; this medpipe reads version 1")
+        ids, records = _item(file, "id", h5py.Dataset), _item(file, "record", h5py.Dataset)
+        if ids.ndim != 1 or ids.shape != records.shape:
+            raise FormatError("bad-hdf5", "HDF5 file of another layout: /id and /record differ in length")
+        return int(ids.shape[0])
 
 
 def iterate_ids(path: str) -> Iterator[str]:
     """Every id in order, read in blocks."""
     total = count_records(path)
     for start in range(0, total, 1024):
-        for raw in _item(open_file(path), "id", h5py.Dataset)[start : start + 1024]:
-            yield raw.decode("utf-8", "replace")
+        with _sound("the list of records"):
+            block = _item(open_file(path), "id", h5py.Dataset)[start : start + 1024]
+            names = [raw.decode("utf-8", "replace") for raw in block]
+        yield from names
 
 
 def read_record(path: str, row: int) -> Record:
     """Record `row` with its arrays as references, read when they are used."""
     file = open_file(path)
-    try:
+    with _sound(f"row {row}"):
         record = decode(_item(file, "record", h5py.Dataset)[row])
         ident = _item(file, "id", h5py.Dataset)[row].decode("utf-8", "replace")
         arrays = _row_references(file, path, row)
-    except OSError:
-        raise FormatError("bad-hdf5", f"row {row} of the HDF5 file cannot be read") from None
     # The JSON keeps a null in the place of each array, so that the order of keys survives.
     return {"id": ident, **record, **arrays}
 
@@ -125,13 +138,10 @@ def read_row(
     """Samples `start` to `stop` (last axis) of one row of a field; FormatError when the file disagrees."""
     file = open_file(path)
     field = dataset.strip("/")
-    item = file.get(field)
-    try:
-        if isinstance(item, h5py.Dataset):
+    with _sound(f"row {row} of {dataset}"):
+        if isinstance(file.get(field), h5py.Dataset):
             return _read_uniform(_item(file, field, h5py.Dataset), row, shape, dtype, start, stop)
         return _read_ragged(_item(file, field, h5py.Group), row, shape, dtype, start, stop)
-    except (OSError, KeyError, IndexError):
-        raise FormatError("bad-hdf5", f"row {row} of {dataset} cannot be read") from None
 
 
 def _read_uniform(

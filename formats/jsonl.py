@@ -103,9 +103,9 @@ def _reference(spec: dict[str, Any], folder: Path | None) -> ArrayReference:
 
 
 def read_id(line: bytes) -> str | None:
-    """The id of a line without parsing all of it, when it stands first as our own writers put it."""
+    """The id of a whole line without parsing all of it, when it stands first as our own writers put it."""
     match = _ID.match(line[:4096])
-    if match is None:
+    if match is None or not line.rstrip().endswith(b"}"):
         return None
     try:
         return match.group(1).decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ _POINTER_BYTES = 1024
 def record_stem(path: str) -> str:
     """Path of a record without suffix; `path` names its header, its signal file, or neither."""
     for suffix in _SUFFIXES:
-        if path.endswith(suffix) and not path.endswith("/" + suffix):
+        if path.lower().endswith(suffix) and not path.lower().endswith("/" + suffix):
             return path[: -len(suffix)]
     return path
 
@@ -50,9 +51,12 @@ def unreadable(path: str, what: str, error: OSError) -> FormatError:
 def file_size(path: str, what: str) -> int:
     """Size of a signal file in bytes; FormatError when it is absent or a pointer."""
     try:
-        size = os.stat(path).st_size
+        found = os.stat(path)
     except OSError as error:
         raise unreadable(path, what, error) from error
+    if not stat.S_ISREG(found.st_mode):
+        raise FormatError("unreadable", f"{what} is a folder, a pipe or a device")
+    size = found.st_size
     if size < _POINTER_BYTES:
         refuse_pointer(read_upto(path, 0, 64, what), what)
     return size

@@ -24,9 +24,9 @@ def open_wfdb(path: str) -> Ecg:
         FormatError: a file is absent, a pointer, truncated, or does not agree with the header, or the header
             is none.
     """
-    header_path = f"{record_stem(path)}.hea"
+    header_path = path if path.lower().endswith(".hea") else f"{record_stem(path)}.hea"
     # A signal file may have any suffix (`X.xyz`).
-    if not path.endswith(".hea") and not os.path.exists(header_path):
+    if header_path != path and not os.path.exists(header_path):
         bare = os.path.splitext(path)[0] + ".hea"
         header_path = bare if os.path.exists(bare) else header_path
     header = read_header(header_path)

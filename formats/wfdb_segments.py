@@ -125,10 +125,12 @@ def _open_segments(
                 raise FormatError("truncated", f"segment {name} holds fewer samples than the record says")
             own = _names(header)
             names = names or own
-            # A fixed layout goes by place, a variable one by name.
-            pairs = _matches(names, own) if layout is not None else [(row, row) for row in range(len(own))]
             if layout is None and len(own) != whole.count:
                 raise FormatError("bad-header", f"segment {name} has another number of signals than the record")
+            # In a fixed layout every segment has the same signals: by place they may not be called otherwise.
+            if layout is None and own != names:
+                raise FormatError("bad-header", f"segment {name} has other leads than the first, in a fixed layout")
+            pairs = _matches(names, own)
             matched = {place for _, place in pairs}
             left_out |= {lead for place, lead in enumerate(own) if place not in matched}
             segments.append(Segment(at, at + length, ecg, [row for row, _ in pairs], [own for _, own in pairs]))

@@ -92,7 +92,8 @@ def _check_files(
 ) -> None:
     """Lengths always; checksums of a record that is small enough to be held.
 
-    A wrong checksum is only noted, but where the file is also longer than the header says the two disagree.
+    A wrong checksum is only noted. But where the file is also longer than the header says, or all checksums and
+    all first samples are others, the two disagree.
     """
     hold = hold and sum(file.bytes_needed(samples) for file, _ in files) <= HOLD_BYTES
     wrong: list[int] = []
@@ -100,8 +101,11 @@ def _check_files(
         extra = file.check_length(samples)
         stated = [header.signals[row].checksum for row in rows]
         if hold:
-            differ = _differing(file, file.hold(samples), stated)
+            frames = file.hold(samples)
+            differ = _differing(file, frames, stated)
             wrong += [rows[place] for place in differ]
+            if len(differ) == len(rows) and file.total == len(rows) and _begins_otherwise(file, frames):
+                raise FormatError("mismatch", f"{file.what} holds other samples than the header's checksums are of")
         # A frame more than announced: a wrong number of signals would look the same.
         if extra < max(file.bytes_needed(1), 4):
             continue
@@ -127,6 +131,10 @@ def _differing(file: SignalFile, frames: Counts, stated: list[int | None]) -> li
         for place, (total, check) in enumerate(zip(sums.tolist(), stated, strict=True))
         if check is not None and (total - check) % 65536
     ]
+
+
+def _begins_otherwise(file: SignalFile, frames: Counts) -> bool:
+    return all(int(found) != stated for found, stated in zip(frames[0], file.initial, strict=True))
 
 
 def _flac(header: Header, path: str, formats: list[int]) -> Source:

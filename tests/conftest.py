@@ -91,3 +91,7 @@ def _no_samples(header: Path) -> None:
 def _all_nan(header: Path) -> None:
     signal = header.with_suffix(".dat")
     signal.write_bytes(b"\x00\x80" * (signal.stat().st_size // 2))
+    first, *rest = header.read_text().splitlines()
+    fields = [line.split() for line in rest]
+    absent = [" ".join([*one[:5], "-32768", "0", *one[7:]]) for one in fields]
+    header.write_text("\n".join([first, *absent]) + "\n")

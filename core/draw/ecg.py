@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import matplotlib
 import numpy as np
@@ -55,7 +57,7 @@ def draw_ecg(
         start: time of the first sample in the recording, in seconds.
         total_seconds: length of the whole recording.
     """
-    drawn, scaled = _to_page(signal, units)
+    drawn, scaled = _to_page(signal, units, leads)
     page = arrange(drawn, fs, leads, layout, rhythm)
     panel = PANEL_MM if scores else 0.0
     # Whole squares of 5 mm, so that the grid closes.
@@ -63,30 +65,32 @@ def draw_ecg(
     height = _HEAD + 5 * math.ceil(page.lines * page.line_mm / 5) + _FOOT
     figure = Figure(figsize=(max(width + panel, 90) / _INCH, height / _INCH), facecolor=_PAPER)
     axes = _grid(figure, width, height, panel)
-    for strip in page.strips:
-        _trace(axes, drawn, fs, leads, page, strip, height)
+    cut = {leads[strip.row] for strip in page.strips if _trace(axes, drawn, fs, leads, page, strip, height)}
     for line in range(page.lines):
         _pulse(axes, _baseline(page, line, height))
     if title:
         axes.text(
             _MARGIN, height - 4.0, _short(title, width), va="top", size=9, weight="bold", color=_INK, parse_math=False
         )
-    axes.text(_MARGIN, 3.2, _footer(signal, fs, start, total_seconds, scaled), size=7, color=_QUIET, parse_math=False)
+    said = _footer(signal, fs, start, total_seconds, scaled, [lead for lead in leads if lead in cut])
+    axes.text(_MARGIN, 3.2, said, size=7, color=_QUIET, parse_math=False)
     if scores:
         draw_scores(figure, scores, score_kind, left_mm=width, height_mm=height)
     return figure
 
 
-def _to_page(signal: NDArray[np.float32], units: Sequence[str]) -> tuple[NDArray[np.float32], bool]:
-    """Leads in no voltage brought to two squares, and whether there was one."""
-    drawn, scaled = signal.astype(np.float32, copy=True), False
+def _to_page(
+    signal: NDArray[np.float32], units: Sequence[str], leads: Sequence[str]
+) -> tuple[NDArray[np.float32], list[str]]:
+    """Leads in no voltage brought to two squares, and their names."""
+    drawn, scaled = signal.astype(np.float32, copy=True), []
     for row in range(len(drawn)):
         there = drawn[row][np.isfinite(drawn[row])]
         if len(there):
             drawn[row] -= np.median(there)
         if row < len(units) and units[row] != "mV" and len(there) and np.ptp(there) > 0:
             drawn[row] *= 2.0 / float(np.ptp(there))
-            scaled = True
+            scaled.append(leads[row])
     return drawn, scaled
 
 
@@ -116,14 +120,17 @@ def _trace(
     page: Page,
     strip: Strip,
     height: float,
-) -> None:
+) -> bool:
+    """Draw one strip; whether the page cuts it off."""
     first, last = round(strip.begin * fs), round(strip.end * fs)
     values = signal[strip.row, first : last + 1]
     base = _baseline(page, strip.line, height)
     left = _MARGIN + _PULSE + strip.left
     x = left + np.arange(len(values)) / fs * MM_PER_SECOND
-    # What leaves the page is held at its edge rather than drawn over the text.
-    y = np.clip(base + values * MM_PER_UNIT, _FOOT, height - _HEAD)
+    y = base + values * MM_PER_UNIT
+    # What leaves the page is left out rather than drawn over the text, or held at the edge as if saturated.
+    outside = (y < _FOOT) | (y > height - _HEAD)
+    y[outside] = np.nan
     axes.plot(x, y, color=_INK, linewidth=0.7, solid_joinstyle="round", zorder=2)
     if strip.left > 0:
         axes.vlines(left, base - 4, base + 4, colors=_QUIET, linewidths=0.5, zorder=1)
@@ -133,6 +140,7 @@ def _trace(
         left + 1.2, label, leads[strip.row], size=7.5, weight="bold", color=_INK, zorder=1.5, parse_math=False,
         bbox={"facecolor": _PAPER, "edgecolor": "none", "alpha": 0.75, "pad": 0.6},
     )  # fmt: skip
+    return bool(outside.any())
 
 
 def _pulse(axes: Axes, base: float) -> None:
@@ -142,7 +150,9 @@ def _pulse(axes: Axes, base: float) -> None:
     axes.plot(x, y, color=_INK, linewidth=0.7, solid_joinstyle="miter", zorder=2)
 
 
-def _footer(signal: NDArray[np.float32], fs: float, start: float, total: float | None, scaled: bool) -> str:
+def _footer(
+    signal: NDArray[np.float32], fs: float, start: float, total: float | None, scaled: Sequence[str], cut: Sequence[str]
+) -> str:
     seconds = signal.shape[1] / fs
     words = ["25 mm/s", "10 mm/mV", f"{fs:g} Hz"]
     if total is not None and total > seconds + 0.5 / fs:
@@ -150,15 +160,30 @@ def _footer(signal: NDArray[np.float32], fs: float, start: float, total: float |
     else:
         words.append(f"{seconds:g} s")
     if scaled:
-        words.append("leads whose unit is not a voltage are scaled to fit: amplitudes mean nothing")
+        words.append(f"no voltage, scaled to fit: {_some(scaled)}")
+    if cut:
+        words.append(f"taller than the page: {_some(cut)}")
     if not np.isfinite(signal).all():
         words.append("gaps where samples are missing")
     return "    ".join(words)
 
 
+def _some(leads: Sequence[str]) -> str:
+    return ", ".join(leads[:6]) + (", ..." if len(leads) > 6 else "")
+
+
 def _short(text: str, width_mm: float) -> str:
+    text = " ".join(text.split())
     most = max(12, int(width_mm / 2.1))
     return text if len(text) <= most else f"\N{HORIZONTAL ELLIPSIS}{text[1 - most :]}"
+
+
+@contextmanager
+def _any_script() -> Iterator[None]:
+    """A letter that the font lacks is a box, and no reason to warn."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
 
 
 def render(figure: Figure, kind: str, dpi: int = 150) -> bytes:
@@ -166,10 +191,11 @@ def render(figure: Figure, kind: str, dpi: int = 150) -> bytes:
     out = io.BytesIO()
     if kind == "png":
         FigureCanvasAgg(figure)
-        figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
+        with _any_script():
+            figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
     elif kind == "svg":
         FigureCanvasSVG(figure)
-        with matplotlib.rc_context({"svg.hashsalt": "medpipe", "svg.fonttype": "path"}):
+        with _any_script(), matplotlib.rc_context({"svg.hashsalt": "medpipe", "svg.fonttype": "path"}):
             figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     else:
         raise ValueError(f"a picture is png or svg, not {kind}")

@@ -48,9 +48,11 @@ def arrange(signal: NDArray[np.float32], fs: float, leads: Sequence[str], layout
     complete = all(lead in leads for lead in STANDARD)
     if layout == "3x4" or (layout == "auto" and complete and seconds >= 2.0):
         strips = _columns(leads, seconds)
-        if rhythm in leads:
-            strips.append(Strip(leads.index(rhythm), 0.0, seconds, 0.0, 3))
-        lines = 4 if rhythm in leads else 3
+        # The rhythm strip, and leads that have no place among the twelve.
+        whole = [leads.index(rhythm)] if rhythm in leads else []
+        whole += [row for row, lead in enumerate(leads) if lead not in STANDARD and row not in whole]
+        strips += [Strip(row, 0.0, seconds, 0.0, 3 + place) for place, row in enumerate(whole)]
+        lines = 3 + len(whole)
     else:
         strips = [Strip(row, 0.0, seconds, 0.0, row) for row in range(len(leads))]
         lines = len(leads)
@@ -70,13 +72,12 @@ def _columns(leads: Sequence[str], seconds: float) -> list[Strip]:
 
 
 def _line_mm(signal: NDArray[np.float32], strips: Sequence[Strip]) -> float:
-    """Room for the tallest trace, within reason: one wild lead must not push all others off the page."""
+    """Room for the tallest trace, within reason: of many, one wild lead must not push all others off the page."""
     spans = []
     for row in {strip.row for strip in strips}:
         there = signal[row][np.isfinite(signal[row])]
         if len(there):
-            low, high = np.percentile(there, [0.1, 99.9])
-            spans.append(float(high - low))
-    tallest = sorted(spans)[-2] if len(spans) > 2 else max(spans, default=1.0)
+            spans.append(float(there.max() - there.min()))
+    tallest = sorted(spans)[-2] if len(spans) > 12 else max(spans, default=1.0)
     least, most = _ROW_MM
     return float(min(most, max(least, 4 + 0.85 * MM_PER_UNIT * tallest)))

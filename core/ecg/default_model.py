@@ -50,6 +50,8 @@ class DefaultModel:
         self.space: str = description["space"]
         self.dim: int = description["dim"]
         self.sha256: str = description["sha256"]
+        said = json.dumps(description.get("preprocessing"), sort_keys=True)
+        self.preset_digest: str = hashlib.sha256(said.encode()).hexdigest()[:12]
 
     @classmethod
     def load(cls, folder: Path | None = None, providers: Sequence[str] = ("CPUExecutionProvider",)) -> DefaultModel:
@@ -60,6 +62,11 @@ class DefaultModel:
         """
         folder = FOLDER if folder is None else folder
         return cls(folder, _described(folder), providers)
+
+    def check_files(self) -> None:
+        """Read every file of the checkpoint to its end; ModelError for one that is damaged."""
+        for name in MODEL_FILES:
+            _checked(self._folder, self._files, name)
 
     def prepare(self, signal: Array, fs: float, leads: Sequence[str], missing: str = "error") -> tuple[Array, Mask]:
         """One window [k, n] -> x [12, 1000] and which rows are real [12]; see `preprocess_default.prepare`."""

@@ -60,6 +60,7 @@ class _Gather:
     tokens: list[NDArray[np.float32]] = field(default_factory=list)
     layouts: list[dict[str, Any]] = field(default_factory=list)
     present: NDArray[np.bool_] | None = None
+    zeroed: set[str] = field(default_factory=set)
     count: int = 0
     skipped: int = 0
     padded: float = 0.0
@@ -107,10 +108,10 @@ def encode_recordings(
                 gather.error = error
             gather.whole = True
         while open_ones and _is_done(open_ones[0]):
-            yield _result(encoder, open_ones.popleft(), missing)
+            yield _result(encoder, open_ones.popleft())
     _flush(encoder, waiting, tokens)
     while open_ones:
-        yield _result(encoder, open_ones.popleft(), missing)
+        yield _result(encoder, open_ones.popleft())
 
 
 def _is_done(gather: _Gather | Exception) -> bool:
@@ -154,8 +155,13 @@ def _window(
     kept = [row for row, lead in enumerate(recording.leads) if lead not in dropped]
     if len(kept) < len(recording.leads):
         filled = filled[kept]
+    known = [place for place, row in enumerate(kept) if recording.leads[row] in encoder.leads]
+    if known and not np.ptp(filled[known], axis=1).any():
+        raise InputError("all-flat", "no lead that the model knows shows any change")
     x, present = encoder.prepare(filled, recording.fs, [recording.leads[row] for row in kept], missing)
     gather.present = present if gather.present is None else gather.present | present
+    if encoder.needs_all_leads:
+        gather.zeroed.update(lead for lead, there in zip(encoder.leads, present, strict=True) if not there)
     return x, present
 
 
@@ -184,7 +190,7 @@ def _layout(places: Sequence[tuple[str | None, int]]) -> dict[str, Any]:
     return {"leads": leads, "pieces": pieces} if leads else {"pieces": pieces}
 
 
-def _result(encoder: Encoder, gather: _Gather | Exception, missing: str) -> Encoded | Exception:
+def _result(encoder: Encoder, gather: _Gather | Exception) -> Encoded | Exception:
     if isinstance(gather, Exception):
         return gather
     if gather.error is not None:
@@ -198,13 +204,15 @@ def _result(encoder: Encoder, gather: _Gather | Exception, missing: str) -> Enco
     if gather.skipped:
         windows["skipped"] = gather.skipped
     embeddings = np.stack(gather.embeddings)
+    if not np.isfinite(embeddings).all():
+        return InputError("not-finite", f"{encoder.name} gives NaN or infinite values for this recording")
     return Encoded(
         embedding=embeddings[0] if len(embeddings) == 1 else _pooled(embeddings, encoder.pooling),
         tokens=np.concatenate(gather.tokens) if gather.tokens else None,
         token_layout=_windows_layout(gather.layouts),
         leads_used=used,
         leads_ignored=[lead for lead in recording.leads if lead not in used],
-        leads_zeroed=[lead for lead in encoder.leads if lead not in used] if missing == "zero" else [],
+        leads_zeroed=[lead for lead in encoder.leads if lead in gather.zeroed],
         quality=gather.quality.result(),
         windows=windows,
     )

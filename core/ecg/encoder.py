@@ -27,6 +27,7 @@ class Encoder(Protocol):
     name: str
     sha256: str
     preset: str
+    preset_digest: str
     space: str
     dim: int
     trained: bool
@@ -58,6 +59,11 @@ class Encoder(Protocol):
     def scorer(self, queries: Sequence[str]) -> Scorer:
         """Text queries for this encoder's space; ModelError when it has no text side."""
         ...
+
+
+def label(encoder: Encoder) -> str:
+    """The model as `via` names it, with the digest of its preprocessing."""
+    return f"{encoder.name}@{encoder.sha256[:12]} preset={encoder.preset}@{encoder.preset_digest}"
 
 
 def describe(encoder: Encoder) -> dict[str, object]:

@@ -85,6 +85,9 @@ def open_named(encoder: dict[str, Any]) -> Encoder:
     if not isinstance(name, str) or not isinstance(sha256, str):
         raise ModelError("the record does not say by name and sha256 which encoder made its embedding")
     same = find_by_digest(sha256)
+    # A record is data: the name in it leads to no file but a checkpoint's.
+    if same is None and Path(name).is_file() and not name.endswith(_SUFFIXES):
+        raise ModelError(f"the embedding names {name} as its model, which is no checkpoint")
     options = {"arch": same.arch} if same else _drawn(name)
     # The shipped model carries its release as its name, and a preset that no other has.
     model = _DEFAULT if encoder.get("preset") == _DEFAULT else same.path if same else name
@@ -132,7 +135,10 @@ def _network(model: str, arch: str | None, init: str | None, seed: int) -> tuple
         chosen = seed if chosen is None else chosen
         return _seeded(SmokeNetwork, chosen), *_drawn_facts(f"{_SMOKE}:{chosen}" if chosen else _SMOKE)
     path, known_arch = _located(model)
-    return _loaded(path, arch or known_arch), model, sha256_of(path), True
+    sha256, entry = sha256_of(path), find(model)
+    if isinstance(entry, Registered) and Path(entry.path) == path and entry.sha256 != sha256:
+        raise ModelError(f"{path} has changed since it was registered as {model}; see: medpipe models verify {model}")
+    return _loaded(path, arch or known_arch), model, sha256, True
 
 
 def _smoke_seed(model: str) -> int | None:

@@ -47,12 +47,23 @@ def _longest_run(there: NDArray[np.bool_]) -> int:
 
 
 def saturated_leads(
-    low: NDArray[np.float32], high: NDArray[np.float32], adc_range: Sequence[tuple[float, float]]
+    signal: NDArray[np.float32],
+    low: NDArray[np.float32],
+    high: NDArray[np.float32],
+    adc_range: Sequence[tuple[float, float]],
 ) -> NDArray[np.bool_]:
-    """Rows that reach an end of what the converter can give."""
+    """Rows that stay for two samples or more at an end of what the converter can give.
+
+    Writers that scale each lead to the converter's whole range touch its ends once and lose nothing.
+    """
     ends = np.asarray(adc_range, np.float64)
     slack = 1e-6 * (ends[:, 1] - ends[:, 0])
-    return np.asarray((low <= ends[:, 0] + slack) | (high >= ends[:, 1] - slack))
+    bottom, top = ends[:, 0] + slack, ends[:, 1] - slack
+    found = np.zeros(len(signal), bool)
+    for row in np.flatnonzero((low <= bottom) | (high >= top)):
+        held = max(_longest_run(signal[row] <= bottom[row]), _longest_run(signal[row] >= top[row]))
+        found[row] = held >= 2
+    return found
 
 
 @dataclass(slots=True)
@@ -100,7 +111,7 @@ class QualityTally:
         self.flat.update(_named(leads, flat))
         self.clipped.update(_named(leads, clipped_leads(signal, low, high, fs) & ~flat))
         if adc_range is not None:
-            self.saturated.update(_named(leads, saturated_leads(low, high, adc_range) & there))
+            self.saturated.update(_named(leads, saturated_leads(signal, low, high, adc_range) & there))
         swapped = suspect_reversal(signal, fs, leads, _named(leads, flat), units)
         if swapped is not None:
             self.reversal[swapped] += 1

@@ -81,7 +81,8 @@ def _right_leg(limbs: NDArray[np.float64] | None, flat: Sequence[str]) -> str | 
     cut = three.shape[1] // 200
     ordered = np.partition(three, (cut, -1 - cut), axis=1)
     first, second, third = ordered[:, -1 - cut] - ordered[:, cut]
-    if second < _FLAT_MV and min(first, third) > _ALIVE_MV:
+    mirrored = float(np.ptp(three[0] + three[2])) < 2 * _FLAT_MV
+    if second < _FLAT_MV and min(first, third) > _ALIVE_MV and mirrored:
         return "RA/RL"
     return "LA/RL" if third < _FLAT_MV and min(first, second) > _ALIVE_MV else None
 

@@ -127,8 +127,10 @@ class TorchEncoder:
 
 
 def _device(name: str) -> torch.device:
-    if name not in ("cpu", "cuda", "auto"):
-        raise ModelError(f"no device {name}; there are cpu, cuda and auto")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ModelError("no CUDA device is to be had here; give --device cpu, or auto", unavailable=True)
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda", "auto") or (number and not (kind == "cuda" and number.isdecimal())):
+        raise ModelError(f"no device {name}; there are cpu, cuda, cuda:N and auto")
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind == "cuda" and int(number or 0) >= there:
+        raise ModelError(f"no device {name} is to be had here; give --device cpu, or auto", unavailable=True)
+    return torch.device("cpu" if kind == "cpu" or not there else f"cuda:{int(number or 0)}")

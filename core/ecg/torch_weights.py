@@ -24,7 +24,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     for key in ("model_state_dict", "state_dict"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not content:
+    if not isinstance(content, dict) or not content or not all(isinstance(key, str) for key in content):
         raise ModelError(f"{path.name} holds no named tensors")
     other = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
     if other:
@@ -73,6 +73,8 @@ def fit(network: nn.Module, weights: dict[str, Tensor], source: str, what: str, 
             break
     if faults:
         raise ModelError(f"{source} does not fit {what}: {'; '.join(faults)}")
+    if broken := [key for key, value in given.items() if not bool(torch.isfinite(value).all())]:
+        raise ModelError(f"{source} has weights that are NaN or infinite: {_some(broken)}")
     network.load_state_dict(given, strict=False)
 
 

@@ -1,7 +1,7 @@
 """Trains the default ECG checkpoint: `python -m medpipe.core.ecg.train_default --out DIR`, data from MEDPIPE_DATA.
 
-First every training recording is judged by networks that never saw its patient (cross-fitting). Their mean,
-blended with the labels, is the target of the members that ship; a single one's judgements calibrate the scores.
+First every training recording is judged by a network that never saw its patient (cross-fitting). Those
+judgements, blended with the labels, are the targets of the members that ship, and they calibrate the scores.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from medpipe.core.ecg.ptbxl import CONCEPTS, Recordings
 
 log = logging.getLogger("train_default")
 PARTS: Final = 4
-TEACHERS: Final = 3
 MEMBERS: Final = 1
 # Logit of a query about nothing in an ECG.
 UNRELATED: Final = -5.0
@@ -52,11 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     plan = Plan(len(CONCEPTS), seed=options.seed, epochs=options.epochs)
     log.info("seed %d, plan %s", options.seed, json.dumps(asdict(plan)))
     train = ptbxl.load("train")
-    judged = [cross_fitted(train, plan, teacher, runs, options.resume, options.jobs) for teacher in range(TEACHERS)]
-    mean = torch.stack(judged).mean(0)
-    _log_quality("mean of the teachers", train, mean)
-    calibration = calibrate(judged[0].numpy(), train.targets())
-    ensemble = members(train, torch.sigmoid(mean), plan, runs, options.resume, options.jobs)
+    judged = cross_fitted(train, plan, runs, options.resume, options.jobs)
+    _log_quality("cross-fitted", train, judged)
+    calibration = calibrate(judged.numpy(), train.targets())
+    ensemble = members(train, torch.sigmoid(judged), plan, runs, options.resume, options.jobs)
     publish(ensemble, calibration, plan, len(train.x), options.out)
 
 
@@ -65,10 +63,10 @@ def parts(train: Recordings) -> NDArray[np.int64]:
     return train.folds % PARTS
 
 
-def cross_fitted(train: Recordings, plan: Plan, teacher: int, runs: Path, resume: bool, jobs: int) -> Tensor:
+def cross_fitted(train: Recordings, plan: Plan, runs: Path, resume: bool, jobs: int) -> Tensor:
     """Logits [n, concepts] of every recording by the network that was trained without its part."""
-    plans = [replace(plan, seed=100 * plan.seed + 10 * (teacher + 1) + part) for part in range(PARTS)]
-    folders = [runs / f"teacher-{teacher}-without-{part}" for part in range(PARTS)]
+    plans = [replace(plan, seed=100 * plan.seed + 10 + part) for part in range(PARTS)]
+    folders = [runs / f"without-{part}" for part in range(PARTS)]
     kept = [parts(train) != part for part in range(PARTS)]
     networks = _trained(plans, folders, kept, None, resume, jobs)
     judged = torch.full((len(train.x), len(CONCEPTS)), float("nan"))
@@ -78,7 +76,6 @@ def cross_fitted(train: Recordings, plan: Plan, teacher: int, runs: Path, resume
         judged[rows] = predict(network, x[rows])
         single = predict(network, x[rows], LEAD_I)
         log.info("without part %d: lead I %.4f", part, _quality(train.targets()[rows.numpy()], single))
-    _log_quality(f"teacher {teacher}", train, judged)
     return judged
 
 
@@ -110,7 +107,7 @@ def publish(ensemble: Ensemble, calibration: Calibration, plan: Plan, recordings
     weights, biases = calibration.apply(*ensemble.classifiers())
     write_queries(head_weights(network, weights, biases, UNRELATED), folder / QUERIES)
     facts = {"training": {"data": "PTB-XL, folds 1 to 8 of the z-scored recordings", "recordings": recordings,
-                          "plan": asdict(plan), "parts": PARTS, "teachers": TEACHERS, "members": MEMBERS}}  # fmt: skip
+                          "plan": asdict(plan), "parts": PARTS, "members": MEMBERS}}  # fmt: skip
     write_description(folder, encoder.dim, facts)
     log.info("checkpoint in %s", folder)
 

@@ -161,6 +161,12 @@ class _Class:
         if self.defined:
             self.values = np.array([area[0] for area in self.areas(np.ones((1, len(labels))))])
 
+    def drawn(self, weights: Array) -> tuple[Array, Array]:
+        """`areas` of bootstrap draws; of a single record on one side, resampling tells nothing."""
+        if min(self.positives, len(self.labels) - self.positives) < 2:
+            return (np.full(len(weights), np.nan),) * 2
+        return self.areas(weights)
+
     def areas(self, weights: Array) -> tuple[Array, Array]:
         """AUROC and average precision under weightings of all records."""
         if not self.defined:
@@ -184,7 +190,7 @@ def _draw(
     found: list[list[Array]] = [[] for _ in sides]
     for weights in draw_weights(records, draws, seed, clusters):
         for place, parts in enumerate(sides):
-            found[place].append(np.stack([np.stack(part.areas(weights)) for part in parts], axis=2))
+            found[place].append(np.stack([np.stack(part.drawn(weights)) for part in parts], axis=2))
     empty = np.empty((2, 0, len(sides[0])))
     return [np.concatenate([empty, *blocks], axis=1) for blocks in found]
 
@@ -206,7 +212,7 @@ def _macros(
 ) -> list[Row]:
     """The mean over all defined classes, and over those with enough positives.
 
-    A draw in which one of the classes is undefined takes the mean of the others.
+    A draw in which one of the classes is undefined takes no part: the mean of the others is another quantity.
     """
     rows = []
     for label, least in (("all", 1), (f"min{min_support}", min_support)):
@@ -216,20 +222,14 @@ def _macros(
             rows.append(Row(f"macro:{label}", facts, {metric: Estimate(None) for metric in METRICS}))
             continue
         facts["baseline_auprc"] = float(np.mean([parts[k].positives / len(parts[k].labels) for k in chosen]))
+        mean = drawn[:, :, chosen].mean(axis=2)
+        if undefined := int(np.isnan(mean[0]).sum()):
+            facts["draws_undefined"] = undefined
         rows.append(
             Row(
                 f"macro:{label}",
                 facts,
-                _estimates(values[:, chosen].mean(axis=1), _mean(drawn[:, :, chosen]), paired=paired),
+                _estimates(values[:, chosen].mean(axis=1), mean, paired=paired),
             )
         )
     return rows
-
-
-def _mean(drawn: Array) -> Array:
-    """Mean over classes of those that are defined, NaN where none is."""
-    there = np.isfinite(drawn)
-    count = there.sum(axis=2)
-    total = np.where(there, drawn, 0.0).sum(axis=2)
-    mean: Array = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-    return mean

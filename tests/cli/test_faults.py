@@ -124,7 +124,7 @@ def test_resuming_what_is_complete_does_nothing(many: Path, whole: Path) -> None
     before = (whole / "x.jsonl").stat().st_mtime_ns
     process = start(many, whole / "x.jsonl")
     _, said = process.communicate()
-    assert process.returncode == 0 and b"complete" in said
+    assert process.returncode == 1 and b"complete already, with 300 failed" in said
     assert (whole / "x.jsonl").stat().st_mtime_ns == before
 
 

@@ -49,7 +49,7 @@ def test_a_registered_file_is_listed_used_verified_and_removed(
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (["fetch", "res18_best_ckpt.pth"], 65),
+        (["fetch", "res18_best_ckpt.pth"], 69),
         (["fetch", "nothing"], 65),
         (["verify", "res18_best_ckpt.pth"], 69),
         (["verify", "nothing"], 69),
