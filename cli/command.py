@@ -129,22 +129,27 @@ def execute(app: Any, name: str, arguments: list[str] | None = None) -> NoReturn
     141 when the reader of standard output has gone, 74 when it takes no more.
     """
     _occupy_streams()
-    code: Any = 0
     try:
-        app(args=arguments, prog_name=name)
-    except SystemExit as end:
-        code = end.code
-    try:
+        code = _exit_code(app, name, arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
         _silence()
         code = CLOSED_PIPE
     except OSError as error:
+        # What goes wrong with files is caught where it happens.
         _silence()
         print(f"{name}: standard output: {error.strerror}", file=sys.stderr)
         code = WRITE_FAILED
     sys.exit(code)
+
+
+def _exit_code(app: Any, name: str, arguments: list[str] | None) -> Any:
+    try:
+        app(args=arguments, prog_name=name)
+    except SystemExit as end:
+        return end.code
+    return 0
 
 
 def _occupy_streams() -> None:

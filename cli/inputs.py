@@ -17,6 +17,7 @@ from medpipe.cli.exits import BAD_STREAM, NO_STREAM, Fatal
 _RECORDING = (".hea", ".dat", ".mat", ".edf", ".bdf", ".dcm", ".csv", ".tsv")
 _STREAM = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _FOLDER_SUFFIXES = (".hea", ".edf", ".bdf", ".dcm", ".csv", ".tsv", ".h5", ".hdf5", *_STREAM)
+_LONG = 4096
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
@@ -110,6 +111,7 @@ def enumerate_items(options: InputOptions) -> Iterator[Item]:
     position = -1
     for position, (kind, ident, path, index, payload) in enumerate(_all_items(options)):
         if not seen.add(ident):
+            path = "-" if kind == "spooled" else path
             kind, payload, ident = "repeat", ident.encode(), seen.repeat_name(ident)
         if options.shard is None or position % options.shard[1] == options.shard[0]:
             yield Item(position, kind, ident, path, index, payload)
@@ -158,7 +160,10 @@ def _open_stream(path: str) -> io.BufferedReader[Any] | Literal["hdf5"] | None:
 def _looks_like_lines(stream: io.BufferedReader[Any]) -> bool:
     """Whether a line begins as a record does: the first, or one after a first that is torn."""
     start = stream.peek(1)
-    return start[:64].removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") or b'\n{"' in start
+    if start[:64].removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") or b'\n{"' in start:
+        return True
+    # The end of a line of samples: long, and text.
+    return len(start) > _LONG and b"\n" not in start and start.isascii() and start.decode().isprintable()
 
 
 def _standard_input(options: InputOptions) -> Iterator[_Found]:

@@ -187,3 +187,30 @@ def test_a_day_is_read_window_by_window(run: Run, tmp_path: Path) -> None:
     write_long(tmp_path, hours=24)
     made = encode(run, tmp_path, "day.hea")[0]
     assert made["windows"]["count"] == 8640 and made["leads_used"] == ["II", "V1"]
+
+
+def test_leads_that_all_stand_still_are_no_recording(run: Run, good_folder: Path, tmp_path: Path) -> None:
+    write_wfdb(tmp_path, "still", np.zeros((2, 1000), np.float32), 100.0, ["I", "II"], ["mV"] * 2)
+    done = run("ecg-encode", tmp_path / "still.hea")
+    assert done.returncode == 1 and json.loads(done.stdout)["error"]["type"] == "all-flat"
+
+
+def test_weights_that_are_nan_are_refused(run: Run, good_folder: Path, tmp_path: Path) -> None:
+    import torch
+
+    from medpipe.core.ecg.merl import Merl
+
+    weights = Merl("merl-vit-tiny", contrastive=True).state_dict()
+    next(iter(weights.values())).fill_(float("nan"))
+    torch.save(weights, tmp_path / "nan.pth")
+    done = run("ecg-encode", "--model", tmp_path / "nan.pth", "--arch", "merl-vit-tiny", "rec", cwd=good_folder)
+    assert done.returncode == 65 and b"NaN" in done.stderr and not done.stdout
+
+
+def test_leads_in_two_units_do_not_go_into_one_scale(run: Run, good_folder: Path) -> None:
+    record = json.loads(run("med-cat", "rec/r00000.hea", cwd=good_folder).stdout)
+    record["units"] = ["mV"] * 11 + ["adu"]
+    options = ("--arch", "merl-vit-tiny", "--init", "random")
+    done = run("ecg-encode", *options, stdin=json.dumps(record).encode())
+    assert json.loads(done.stdout)["error"]["type"] == "mixed-units"
+    assert run("ecg-encode", stdin=json.dumps(record).encode()).returncode == 0

@@ -1,6 +1,7 @@
 """ecg-zeroshot: scores of conditions in words, from recordings or from embeddings."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,44 @@ def test_segments_are_scored_one_by_one(run: Run, tmp_path: Path) -> None:
     write_records(tmp_path, 1, seconds=30)
     parts = scored(run, tmp_path, *QUERIES, "--segment", "10", "r00000.hea")
     assert [part["id"] for part in parts] == ["r00000@0-10", "r00000@10-20", "r00000@20-30"]
+
+
+def test_an_embedding_of_another_model_fails_its_record_alone(run: Run, good_folder: Path) -> None:
+    lines = run("ecg-encode", "rec", cwd=good_folder).stdout.splitlines()
+    for change in (
+        {},
+        {"name": "nobody/has-this", "preset": "merl"},
+        {"name": "/etc/passwd", "preset": "x"},
+    ):
+        record = json.loads(lines[2])
+        record["encoder"] |= {"sha256": "0" * 64, **change}
+        done = run(
+            "ecg-zeroshot", "-q", "normal ECG", stdin=b"\n".join([*lines[:2], json.dumps(record).encode(), lines[3]])
+        )
+        made = [json.loads(line) for line in done.stdout.splitlines()]
+        assert done.returncode == 1 and ["error" in one for one in made] == [False, False, True, False], done.stderr
+        assert made[2]["error"]["type"] in ("other-space", "no-model") and b"Traceback" not in done.stderr
+
+
+def test_options_that_cannot_change_an_embedding_are_not_passed_over(run: Run, good_folder: Path) -> None:
+    made = run("ecg-encode", "rec/r00000.hea", cwd=good_folder).stdout
+    for options in (["--leads", "I"], ["--segment", "2"], ["--missing", "zero"], ["--preset", "merl"]):
+        done = run("ecg-zeroshot", "-q", "normal ECG", *options, stdin=made)
+        assert done.returncode == 1 and json.loads(done.stdout)["error"]["type"] in ("encoded-already", "other-preset")
+
+
+def test_via_names_the_model_and_its_preprocessing(run: Run, good_folder: Path) -> None:
+    done = run("ecg-zeroshot", "-q", "normal ECG", "rec/r00000.hea", cwd=good_folder)
+    assert re.search(
+        r"ecg-zeroshot \S+ model=\S+@[0-9a-f]{12} preset=default@[0-9a-f]{12} ", json.loads(done.stdout)["via"][-1]
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["-q", "\udcff"], ["-q", " "], ["-q", "a", "--device", "banana"], ["-q", "a", "--segment", "inf"],
+     ["-q", "a", "--leads", ","], ["-q", "a", "--model", ""], ["--queries", "-"]],
+)  # fmt: skip
+def test_options_without_a_meaning_are_usage_errors(run: Run, good_folder: Path, options: list[str]) -> None:
+    done = run("ecg-zeroshot", *options, *([] if options == ["--queries", "-"] else ["rec"]), cwd=good_folder)
+    assert done.returncode == 2 and done.stderr and not done.stdout and b"Traceback" not in done.stderr

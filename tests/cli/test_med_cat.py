@@ -154,3 +154,9 @@ def write_long(folder: Path, hours: int) -> None:
             stream.write(counts.tobytes())
     lines = [f"day 2 128 {hours * 360 * 1280}", "day.dat 16 200/mV 12 0 0 0 0 II", "day.dat 16 200/mV 12 0 0 0 0 V1"]
     (folder / "day.hea").write_text("\n".join(lines) + "\n")
+
+
+def test_beats_of_another_time_resolution_are_brought_to_the_records_rate(run: Run, tmp_path: Path) -> None:
+    write_records(tmp_path, 1, seconds=4.0)
+    wfdb.wrann("r00000", "hi", np.array([1000, 2000]), symbol=["N", "V"], fs=1000, write_dir=str(tmp_path))
+    assert cat(run, tmp_path, "r00000.hea", "--beats", "--annotations", "hi")[0]["beats"].tolist() == [500, 1000]

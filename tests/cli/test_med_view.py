@@ -1,5 +1,6 @@
 """med-view: the pictures that are asked for, and one clear line where there is none to draw."""
 
+import json
 import re
 from pathlib import Path
 
@@ -77,3 +78,16 @@ def test_what_cannot_be_drawn_is_said(run: Run, tmp_path: Path, options: list[st
     done = run("med-view", *options, cwd=tmp_path)
     assert done.returncode == code and said in done.stderr and b"Traceback" not in done.stderr
     assert not list(tmp_path.glob("x.*"))
+
+
+def test_scores_that_are_no_numbers_end_no_run(run: Run, good_folder: Path, tmp_path: Path) -> None:
+    record = json.loads(run("med-cat", "rec/r00000.hea", cwd=good_folder).stdout)
+    odd = [{"a": None, "b": 0.5}, 5, [1], {"a": "x"}]
+    lines = [json.dumps({**record, "id": str(k), "scores": one, "quality": "x"}) for k, one in enumerate(odd)]
+    done = run("med-view", "-o", f"{tmp_path}/p/", "--format", "html", stdin="\n".join(lines).encode())
+    assert done.returncode == 1 and len(list((tmp_path / "p").iterdir())) == 2 and b"Traceback" not in done.stderr
+
+
+def test_a_device_is_not_replaced(run: Run, good_folder: Path) -> None:
+    done = run("med-view", "rec/r00000.hea", "-o", "/dev/full", "--format", "png", cwd=good_folder)
+    assert done.returncode == 74 and Path("/dev/full").is_char_device()

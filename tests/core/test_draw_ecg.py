@@ -70,3 +70,13 @@ def test_all_nan_and_giant_amplitudes_stay_on_the_page() -> None:
         for points in traces(figure)
         if np.isfinite(points[:, 1]).any()
     )
+
+
+def test_what_leaves_the_page_and_what_has_no_place_is_said_or_drawn() -> None:
+    rng = np.random.default_rng(0)
+    signal = rng.normal(0, 0.1, (14, 1000)).astype(np.float32)
+    signal[0, 100] = 30.0
+    leads = [*STANDARD, "V7", "V8"]
+    figure = draw_ecg(signal, 100.0, leads)
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert {"V7", "V8"} <= set(texts) and any("taller than the page: I" in text for text in texts)

@@ -122,3 +122,15 @@ def test_odd_sizes_do_not_break_it() -> None:
         made = score_labels(labels, scores, ["a"], draws=20)
         assert len(made.records()) == 3 and made.table()
     assert interval(np.array([np.nan, 1.0])) is None and two_sided_p(np.array([])) is None
+
+
+def test_a_draw_without_one_of_the_classes_takes_no_part_in_the_macro_mean() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.zeros((60, 2))
+    labels[:30, 0], labels[:2, 1] = 1, 1
+    made = score_labels(labels, labels + rng.normal(0, 0.1, labels.shape), ["often", "rare"], draws=200)
+    rows = {row.id: row for row in made.rows}
+    assert rows["macro:all"].facts["draws_undefined"] == rows["class:rare"].facts["draws_undefined"] > 0
+    labels[1, 1] = 0
+    alone = score_labels(labels, labels, ["often", "once"], draws=200).rows[1]
+    assert alone.estimates["auroc"].value == 1.0 and alone.estimates["auroc"].interval is None

@@ -140,3 +140,9 @@ def test_few_false_alarms_and_most_swaps_on_real_recordings() -> None:
 
     assert share(None) > 0.99
     assert share("LA/RA") > 0.9 and share("RA/LL") > 0.92
+
+
+def test_a_lead_that_is_dead_alone_is_no_swap() -> None:
+    signal = ecg()
+    signal[1] = 1e-3 * np.random.default_rng(0).normal(size=signal.shape[1])
+    assert assess(signal, 500, LEADS, UNITS)["reversal"] is None

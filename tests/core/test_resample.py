@@ -113,3 +113,9 @@ def test_rows_do_not_touch_each_other() -> None:
     order = np.random.default_rng(1).permutation(12)
     np.testing.assert_array_equal(resample(signal[order], 500, 100), resample(signal, 500, 100)[order])
     np.testing.assert_array_equal(resample(signal[4:5], 500, 100), resample(signal, 500, 100)[4:5])
+
+
+@pytest.mark.parametrize("fs", [1e-5, 1e-300, 1e300, float("nan")])
+def test_rates_that_lie_too_far_apart_are_refused(fs: float) -> None:
+    with pytest.raises(InputError):
+        resample(np.zeros((1, 10), np.float32), fs, 100.0)

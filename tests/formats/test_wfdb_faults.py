@@ -181,3 +181,15 @@ def test_a_day_is_read_window_by_window_in_bounded_memory(tmp_path):
     for start in range(0, samples, samples // 50):
         assert ecg.read(start, start + 5000).shape == (12, 5000)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024
+
+
+def test_samples_that_are_not_those_of_the_header_are_refused(tmp_path: Path) -> None:
+    from simulated import write_records
+
+    header = write_records(tmp_path, 1, seconds=2.0)[0]
+    signal = header.with_suffix(".dat")
+    assert open_wfdb(str(header)).samples == 1000
+    signal.write_bytes(np.random.default_rng(0).bytes(signal.stat().st_size))
+    with pytest.raises(FormatError) as caught:
+        open_wfdb(str(header))
+    assert caught.value.kind == "mismatch"

@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import wfdb
 
 from medpipe.formats.errors import FormatError
 from medpipe.formats.wfdb_record import open_wfdb
+from medpipe.formats.wfdb_write import write_wfdb
 
 
 def segment(folder, name, leads, samples, seed, *, gain="200(3)/mV", number=16):
@@ -84,3 +87,12 @@ def test_a_layout_alone_holds_no_samples(tmp_path):
     variable(tmp_path)
     with pytest.raises(FormatError, match="zero samples"):
         open_wfdb(str(tmp_path / "v_layout.hea"))
+
+
+def test_a_fixed_layout_whose_segments_have_other_leads_is_refused(tmp_path: Path) -> None:
+    for name, leads in (("a", ["I", "II"]), ("b", ["II", "V1"])):
+        write_wfdb(tmp_path, name, np.ones((2, 100), np.float32), 100.0, leads, ["mV"] * 2)
+    (tmp_path / "m.hea").write_text("m/2 2 100 200\na 100\nb 100\n")
+    with pytest.raises(FormatError) as caught:
+        open_wfdb(str(tmp_path / "m.hea"))
+    assert caught.value.kind == "bad-header" and "other leads" in str(caught.value)
