@@ -9,7 +9,8 @@ from pathlib import Path
 
 import orjson
 
-from medpipe.cli.output import FileOutput, Finisher, publish
+from medpipe.cli.output import FileOutput, Finisher
+from medpipe.cli.publish import publish
 
 
 def rename(output: FileOutput) -> None:

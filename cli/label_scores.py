@@ -11,8 +11,8 @@ import orjson
 from numpy.typing import NDArray
 
 from medpipe.cli.exits import BAD_STREAM, GOOD, Fatal
-from medpipe.cli.output import write_whole
 from medpipe.cli.predictions import Predictions, read_predictions
+from medpipe.cli.publish import write_whole
 from medpipe.cli.truth import Truth, read_truth
 from medpipe.core import __version__
 from medpipe.core.metrics.labels import compare_labels, score_labels

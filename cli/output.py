@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, NoReturn, Protocol
@@ -21,6 +19,7 @@ import orjson
 
 from medpipe.cli.exits import USAGE, WRITE_FAILED, Fatal
 from medpipe.cli.process import Done
+from medpipe.cli.publish import standard_output
 
 _CHECKPOINT_SECONDS = 1.0
 
@@ -109,13 +108,6 @@ class StreamOutput:
 
     def suspend(self) -> None:
         """Everything finished is already out."""
-
-
-def standard_output() -> BinaryIO:
-    """Standard output for bytes; Fatal 74 when it is closed."""
-    if sys.stdout is None:
-        raise Fatal(WRITE_FAILED, "standard output is closed")
-    return sys.stdout.buffer
 
 
 def _open_device(device: Path) -> BinaryIO:
@@ -314,59 +306,6 @@ def _write_all(stream: io.FileIO, data: bytes) -> int:
     while view:
         view = view[stream.write(view) :]
     return len(data)
-
-
-def followed(output: str) -> str:
-    """The name of an output, symbolic links followed; `-` for what stands for standard output."""
-    if output in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"):
-        return "-"
-    return os.path.realpath(output) if os.path.islink(output) else output
-
-
-def is_device(output: str) -> bool:
-    """Whether a pipe or device stands there, which must be written to and not replaced."""
-    return output != "-" and os.path.exists(output) and not os.path.isfile(output) and not os.path.isdir(output)
-
-
-def write_whole(content: bytes, output: str) -> None:
-    """A small output at once: a file appears whole or not at all. Fatal 74; BrokenPipeError."""
-    name = followed(output)
-    try:
-        if name == "-":
-            standard_output().write(content)
-            standard_output().flush()
-        elif is_device(name):
-            Path(name).write_bytes(content)
-        else:
-            _replace(content, Path(name))
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        where = "standard output" if name == "-" else output
-        raise Fatal(WRITE_FAILED, f"{where}: {error.strerror}") from None
-
-
-def _replace(content: bytes, path: Path) -> None:
-    fresh = path.with_name(path.name + ".part")
-    try:
-        fresh.write_bytes(content)
-        publish(fresh, path)
-    except OSError:
-        with suppress(OSError):
-            fresh.unlink(missing_ok=True)
-        raise
-
-
-def publish(fresh: Path, target: Path) -> None:
-    """Give a finished file its name, durably."""
-    with fresh.open("rb") as stream:
-        os.fsync(stream.fileno())
-    fresh.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def tally_text(failed: dict[str, int]) -> str:

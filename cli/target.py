@@ -10,8 +10,9 @@ import numpy as np
 import typer
 
 from medpipe.cli import finishers
-from medpipe.cli.output import FileOutput, Finisher, NoOutput, Output, StreamOutput, followed, is_device
+from medpipe.cli.output import FileOutput, Finisher, NoOutput, Output, StreamOutput
 from medpipe.cli.process import Encode, Line, encode_line
+from medpipe.cli.publish import followed, is_device
 from medpipe.core import __version__
 from medpipe.formats.arrays import is_array
 from medpipe.formats.errors import FormatError

@@ -14,8 +14,8 @@ import typer
 from medpipe.cli.exits import BAD_STREAM, GOOD, NO_STREAM, SOME_FAILED, WRITE_FAILED, Fatal
 from medpipe.cli.inputs import InputOptions, enumerate_items
 from medpipe.cli.load import load
-from medpipe.cli.output import write_whole
 from medpipe.cli.process import EXPECTED
+from medpipe.cli.publish import write_whole
 from medpipe.cli.report import printable
 from medpipe.cli.wfdb_folder import record_name
 from medpipe.formats.errors import FormatError

@@ -9,8 +9,9 @@ from pathlib import Path
 import orjson
 
 from medpipe.cli.exits import WRITE_FAILED, Fatal
-from medpipe.cli.output import FileOutput, publish
+from medpipe.cli.output import FileOutput
 from medpipe.cli.process import Encode, Line
+from medpipe.cli.publish import publish
 from medpipe.formats.arrays import is_array, materialise
 from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record, dump

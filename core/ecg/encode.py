@@ -99,13 +99,10 @@ def encode_recordings(
         else:
             gather = _Gather(recording, QualityTally())
             open_ones.append(gather)
-            try:
-                for x, present in _prepared(encoder, gather, missing):
-                    waiting.append((gather, x, present))
-                    if len(waiting) == batch_size:
-                        _flush(encoder, waiting, tokens)
-            except failures as error:
-                gather.error = error
+            for x, present in _prepared(encoder, gather, missing, failures):
+                waiting.append((gather, x, present))
+                if len(waiting) == batch_size:
+                    _flush(encoder, waiting, tokens)
             gather.whole = True
         while open_ones and _is_done(open_ones[0]):
             yield _result(encoder, open_ones.popleft())
@@ -121,6 +118,16 @@ def _is_done(gather: _Gather | Exception) -> bool:
 
 
 def _prepared(
+    encoder: Encoder, gather: _Gather, missing: str, failures: Failures
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+    """The windows of a recording; what ends it early is noted there."""
+    try:
+        yield from _windows(encoder, gather, missing)
+    except failures as error:
+        gather.error = error
+
+
+def _windows(
     encoder: Encoder, gather: _Gather, missing: str
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
     recording = gather.recording
