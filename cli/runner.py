@@ -122,6 +122,8 @@ def _run(job: Job, options: InputOptions, stop: StopRequest, pool: Pool, output:
         output.suspend()
         report.end(output.state, complete=False)
         return stop.exit_code if end == "stopped" else SOME_FAILED
+    # The last pass is this process's alone: the workers' memory is given back before it.
+    pool.close()
     output.finish()
     # The output is there: a signal from here on must not make the run look as if it were not.
     ignore()

@@ -23,6 +23,7 @@ from medpipe.formats.jsonl import Record, dump
 
 _BLOCK = 256
 _CHUNK_BYTES = 1 << 18
+_CACHE_BYTES = 1 << 20
 _BLOB = "\x00blob"
 
 
@@ -164,7 +165,8 @@ def assemble(lines: Callable[[], Iterable[bytes]], blobs: BinaryIO, target: Path
         provenance: attributes of the file.
     """
     total, seen = survey(lines())
-    with h5py.File(target, "w", libver=("v108", "v108")) as file:
+    with h5py.File(target, "w", libver=("v108", "v108"), rdcc_nbytes=_CACHE_BYTES // 4) as file:
+        _bound_cache(file)
         file.attrs[FORMAT_ATTRIBUTE] = 1
         for name, value in provenance.items():
             file.attrs[name] = value
@@ -181,6 +183,15 @@ def assemble(lines: Callable[[], Iterable[bytes]], blobs: BinaryIO, target: Path
         block.write(start, ids, records, writers)
         for writer in writers.values():
             writer.flush()
+
+
+def _bound_cache(file: h5py.File) -> None:
+    """Metadata, the heaps of texts among them, would grow in memory to 32 MiB before it is written out."""
+    config = file.id.get_mdc_config()
+    config.set_initial_size, config.initial_size = True, _CACHE_BYTES
+    config.min_size = config.max_size = _CACHE_BYTES
+    config.flash_incr_mode = 0
+    file.id.set_mdc_config(config)
 
 
 class _Block:
