@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import marshal
 import multiprocessing
 import os
@@ -37,6 +38,8 @@ class Pool:
     def _start(self, build: Build, jobs: int) -> None:
         # Fork keeps the options as they are; the heavy libraries are imported after it, in the workers.
         context = multiprocessing.get_context("fork")
+        # What is there now stays: a collector that looked at it would copy the shared pages into every worker.
+        gc.freeze()
         for _ in range(jobs):
             ours, theirs = context.Pipe()
             inherited = [*self._links, ours]
@@ -47,6 +50,7 @@ class Pool:
             self._processes.append(process)
         for link in self._links:
             self._ready(link)
+        gc.freeze()
 
     def _ready(self, link: Connection) -> None:
         try:
@@ -126,6 +130,7 @@ def _serve(link: Connection, build: Build) -> None:
     except Fatal as fatal:
         link.send_bytes(marshal.dumps((fatal.code, fatal.message)))
         return
+    gc.freeze()
     link.send_bytes(marshal.dumps(None))
     while (batch := batches.get()) is not None:
         try:
