@@ -106,7 +106,7 @@ def _complete(job: Job, target: Target) -> int:
     """What a run says, and ends with, whose output an earlier one has finished."""
     from medpipe.cli.finished import failures
 
-    failed = failures(str(target.path), job.command)
+    failed = failures(str(target.path), job.command, job.digest())
     told = f", with {failed} failed input{'' if failed == 1 else 's'} in it" if failed else ""
     print(f"{job.command}: {job.run.output} is complete already{told}", file=sys.stderr)
     return SOME_FAILED if failed else GOOD

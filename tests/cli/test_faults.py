@@ -136,3 +136,9 @@ def test_a_second_run_does_not_write_the_same_part(many: Path, tmp_path: Path) -
     _, said = second.communicate()
     first.communicate()
     assert second.returncode == 74 and b"another run" in said
+
+
+def test_a_complete_output_of_other_options_is_not_taken_for_this_run(many: Path, whole: Path) -> None:
+    process = start(many, whole / "x.jsonl", "--leads", "II")
+    _, said = process.communicate()
+    assert process.returncode == 2 and b"other options" in said
