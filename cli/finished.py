@@ -1,6 +1,9 @@
-"""What went wrong in a run that is over: the error records of its output."""
+"""A finished output met again with --resume: is it this run's, and what went wrong in it?"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 import orjson
 
@@ -8,28 +11,93 @@ from medpipe.cli.exits import USAGE, Fatal
 from medpipe.cli.inputs import InputOptions, Item, enumerate_items
 
 
-def failures(output: str, command: str, digest: str) -> int:
-    """How many records of a finished output are errors of `command`; Fatal 2 when other options made it."""
+def failures(output: str, command: str, digest: str, inputs: InputOptions, *, skipped: bool, head: int | None) -> int:
+    """How many records of a finished output are errors of `command`.
+
+    Args:
+        output: the finished file.
+        command: that would write it now, whose errors count.
+        digest: of the options that change results.
+        inputs: what the run would read now.
+        skipped: whether failed inputs have no record.
+        head: after so many records the run ends.
+
+    Raises:
+        Fatal: 2 when other options or other inputs made it.
+    """
+    walk = _Inputs((item.id for item in enumerate_items(inputs)), skipped)
+    failed = count = 0
+    for record in _records(output):
+        count += 1
+        if not walk.holds(str(record.get("id"))):
+            raise _other(output, "of other inputs")
+        failed += _is_failure(record, output, command, digest)
+    if not walk.at_end() and not (head is not None and count >= head):
+        raise _other(output, "of fewer inputs")
+    return failed
+
+
+def _other(output: str, how: str) -> Fatal:
+    return Fatal(USAGE, f"{output} was made {how}; start over without --resume")
+
+
+class _Inputs:
+    """The ids of the inputs in order, walked along with the records that came of them."""
+
+    def __init__(self, ids: Iterator[str], skipped: bool) -> None:
+        self._ids = ids
+        self._skipped = skipped
+        self._now: str | None = None
+        self._next = next(ids, None)
+        self._seen = True
+
+    def holds(self, record: str) -> bool:
+        """Whether the record is of the input at hand, or of the one after it."""
+        while self._now is None or record == self._next or not _is_of(record, self._now):
+            if self._next is None or not (self._seen or self._skipped):
+                return False
+            self._now, self._next, self._seen = self._next, next(self._ids, None), False
+        self._seen = True
+        return True
+
+    def at_end(self) -> bool:
+        """Whether every input has its record."""
+        return self._skipped or (self._seen and self._next is None)
+
+
+def _is_of(record: str, given: str) -> bool:
+    """Whether an id is that of an input, of one of its recordings, or of a segment."""
+    return record.startswith(given) and record[len(given) : len(given) + 1] in ("", "#", "@")
+
+
+def _records(output: str) -> Iterator[dict[str, Any]]:
     options = InputOptions([output])
     try:
-        return sum(_failed(item, output, command, digest) for item in enumerate_items(options))
+        yield from map(_record, enumerate_items(options))
     finally:
         options.close()
 
 
-def _failed(item: Item, output: str, command: str, digest: str) -> bool:
+def _record(item: Item) -> dict[str, Any]:
     if item.kind == "row":
         from medpipe.formats.hdf5 import read_record
 
-        record = read_record(item.path, item.number)
-    elif item.kind == "line":
-        record = orjson.loads(item.payload)
-    else:
-        return False
+        return read_record(item.path, item.number)
+    try:
+        found = orjson.loads(item.payload) if item.kind == "line" else None
+    except orjson.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        raise _other(item.path, "by something else, or is damaged")
+    return found
+
+
+def _is_failure(record: dict[str, Any], output: str, command: str, digest: str) -> bool:
     if "error" in record:
         error = record["error"]
         return isinstance(error, dict) and error.get("command") == command
-    said = str((record.get("via") or [""])[-1])
+    via = record.get("via")
+    said = str(via[-1]) if isinstance(via, list) and via else ""
     if not (said.startswith(f"{command} ") and said.endswith(f" options={digest}")):
-        raise Fatal(USAGE, f"{output} was made by another command or with other options; start over without --resume")
+        raise _other(output, "by another command or with other options")
     return False

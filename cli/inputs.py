@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from medpipe.cli.exits import BAD_STREAM, NO_STREAM, Fatal
+from medpipe.cli.exits import BAD_STREAM, NO_STREAM, USAGE, Fatal
 
 # Suffixes whose content need not be looked at to know that the file is one recording.
 _RECORDING = (".hea", ".dat", ".mat", ".edf", ".bdf", ".dcm", ".csv", ".tsv")
 _STREAM = (".jsonl", ".jsonl.gz", ".jsonl.zst")
-_FOLDER_SUFFIXES = (".hea", ".edf", ".bdf", ".dcm", ".csv", ".tsv", ".h5", ".hdf5", *_STREAM)
+_TABLES = (".csv", ".tsv")
+_FOLDER_SUFFIXES = (".hea", ".edf", ".bdf", ".dcm", *_TABLES, ".h5", ".hdf5", *_STREAM)
 _LONG = 4096
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
@@ -87,12 +88,21 @@ def _inside(folder: str) -> Iterator[str]:
     found = 0
     for parent, folders, files in os.walk(folder):
         folders.sort()
-        for name in sorted(files):
-            if name.lower().endswith(_FOLDER_SUFFIXES):
+        for path in (str(Path(parent) / name) for name in sorted(files)):
+            if path.lower().endswith(_FOLDER_SUFFIXES) and not _is_other_table(path):
                 found += 1
-                yield str(Path(parent) / name)
+                yield path
     if not found:
         raise Fatal(NO_STREAM, f"{folder}: no recording in this folder (looked for {', '.join(_FOLDER_SUFFIXES)})")
+
+
+def _is_other_table(path: str) -> bool:
+    """Whether a table beside recordings, such as one of patients or labels, is no recording itself."""
+    if not path.lower().endswith(_TABLES):
+        return False
+    from medpipe.formats.ecg_csv import names_a_lead
+
+    return not names_a_lead(path)
 
 
 def _listed(folder: str, name: str) -> Iterator[str]:
@@ -132,6 +142,8 @@ def _all_items(options: InputOptions) -> Iterator[_Found]:
         ident = _utf8(path_id(path, file_scheme))
         stream = None if path.lower().endswith(_RECORDING) else _open_stream(path)
         if stream is None:
+            if scheme.startswith("key:"):
+                raise Fatal(USAGE, f"{path} is no record stream: --id {scheme} names records by a key of theirs")
             yield "file", ident, path, 0, b""
         elif stream == "hdf5":
             yield from _rows(path, path, ident, scheme)

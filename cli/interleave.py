@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import typer
 
-from medpipe.cli.exits import BAD_STREAM, GOOD, NO_STREAM, Fatal
+from medpipe.cli.exits import BAD_STREAM, GOOD, NO_STREAM, SOME_FAILED, Fatal
 from medpipe.cli.options import RunOptions
 from medpipe.cli.output import FileOutput
 from medpipe.cli.process import Done, Encode
@@ -48,7 +48,7 @@ def interleave(command: str, run: RunOptions) -> int:
     output.finish()
     if gaps.count and not run.quiet:
         print(f"{command}: {gaps}; is a shard missing, or was --on-error skip given?", file=sys.stderr)
-    return GOOD
+    return SOME_FAILED if gaps.count else GOOD
 
 
 @dataclass(slots=True)
@@ -70,17 +70,48 @@ class Gaps:
 
 def _merged(shards: list[str], encode: Encode, gaps: Gaps, folder: Path | None, *, lines: bool) -> Iterator[Done]:
     last = (-1, -1)
+    makers = Makers(shards)
     tagged = [_tagged(number, _pieces(path)) for number, path in enumerate(shards)]
     for position, shard, piece in heapq.merge(*tagged, key=lambda one: one[:2]):
         if position == last[0] and shard != last[1]:
             raise Fatal(BAD_STREAM, f"{shards[shard]} and {shards[last[1]]} both hold input {position}")
         gaps.note(last[0], position)
+        makers.note(shard, piece)
         last = position, shard
         if lines and isinstance(piece, bytes):
             yield Done([(_at_home(piece, Path(shards[shard]).resolve().parent, folder), [])])
             continue
         record = decode(piece, Path(shards[shard]).parent) if isinstance(piece, bytes) else piece
         yield Done([encode(record)])
+
+
+class Makers:
+    """What made each shard: Fatal 65 when two of them are of different runs."""
+
+    def __init__(self, shards: list[str]) -> None:
+        self._shards = shards
+        self._found: dict[int, str] = {}
+
+    def note(self, shard: int, piece: bytes | Record) -> None:
+        """One of a shard's records; the first that tells is enough."""
+        if shard in self._found or (made_by := _maker(piece)) is None:
+            return
+        for other, its in self._found.items():
+            if its != made_by:
+                names = f"{self._shards[other]} ({its}) and {self._shards[shard]} ({made_by})"
+                raise Fatal(BAD_STREAM, f"{names} are of different runs: not put together")
+        self._found[shard] = made_by
+
+
+def _maker(piece: bytes | Record) -> str | None:
+    """Command, version and options of the last hand that a record went through; None for an error record."""
+    try:
+        record: Any = orjson.loads(piece) if isinstance(piece, bytes) else piece
+    except orjson.JSONDecodeError:
+        return None
+    via = None if "error" in record else record.get("via")
+    words = str(via[-1]).split() if isinstance(via, list) and via else []
+    return " ".join([*words[:2], *(word for word in words[2:] if word.startswith("options="))]) or None
 
 
 def _at_home(line: bytes, found_in: Path, folder: Path | None) -> bytes:

@@ -58,6 +58,8 @@ def score(run: LabelRun) -> int:
                 BAD_STREAM, f"no score is named {', '.join(absent[:5])}; there are {', '.join(stream.names[:8])}"
             )
     truth = read_truth(run.truth, run.id_column, run.by, wanted)
+    if unnamed := [name for name in run.classes if name not in truth.names]:
+        raise Fatal(BAD_STREAM, f"{run.truth}: no column is named {', '.join(unnamed[:5])}")
     matched = _match(run, streams, truth, wanted)
     options: dict[str, Any] = {"clusters": matched.clusters, "draws": run.draws, "seed": run.seed}
     options |= {"min_support": run.min_support}
@@ -98,6 +100,8 @@ def _tell(run: LabelRun, streams: list[Predictions], truth: Truth, common: int, 
             notes.append(f"{len(stream.ids) - common} records of {path} have no partner")
     if len(truth.rows) > common:
         notes.append(f"{len(truth.rows) - common} rows of {run.truth} have no prediction")
+    if truth.unclustered:
+        notes.append(f"{truth.unclustered} rows name no {run.by} and stand for themselves")
     if unnamed:
         notes.append(f"no column for {', '.join(unnamed[:8])}")
     if notes and not run.quiet:

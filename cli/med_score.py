@@ -10,6 +10,8 @@ from medpipe.cli.command import command_group, execute
 from medpipe.cli.options import check_finite, split_names
 
 NAME = "med-score"
+# An end of a 95 % interval then rests on the two or three outermost draws.
+_FEWEST_DRAWS = 100
 
 
 def labels(
@@ -19,7 +21,9 @@ def labels(
     ],
     against: Annotated[
         str | None,
-        typer.Option("--against", metavar="FILE", help="A second stream: paired differences, first minus second."),
+        typer.Option(
+            "--against", metavar="FILE", help="A second stream: both sides, and paired differences, first minus second."
+        ),
     ] = None,
     id_column: Annotated[
         str, typer.Option("--id-column", metavar="NAME", help="The truth table's column of record ids.")
@@ -34,7 +38,9 @@ def labels(
         list[float] | None,
         typer.Option("--threshold", metavar="X", help="Add this threshold to the tables; repeatable."),
     ] = None,
-    draws: Annotated[int, typer.Option("--draws", metavar="N", min=0, help="Bootstrap draws.")] = 1000,
+    draws: Annotated[
+        int, typer.Option("--draws", metavar="N", min=0, help="Bootstrap draws: at least 100, or 0 for no intervals.")
+    ] = 1000,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the draws.")] = 0,
     min_support: Annotated[
         int,
@@ -55,6 +61,8 @@ def labels(
     """
     if thresholds and against is not None:
         raise typer.BadParameter("--threshold goes with one stream, not with --against")
+    if 0 < draws < _FEWEST_DRAWS:
+        raise typer.BadParameter(f"--draws {draws}: the ends of an interval need {_FEWEST_DRAWS}; 0 makes none")
     for threshold in thresholds or []:
         check_finite("--threshold", threshold)
     from medpipe.cli.label_scores import LabelRun, score

@@ -93,7 +93,9 @@ class RunOptions:
     null: Annotated[bool, typer.Option("-0", "--null", help="Paths in --files-from end with NUL.")] = False
     output: Annotated[
         str,
-        typer.Option("-o", "--output", metavar="FILE", help="Where to write: .jsonl, .gz, .zst, .h5, or -."),
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Where to write: .jsonl, .gz, .zst, .h5, or -. Folders are made."
+        ),
     ] = "-"
     jobs: Annotated[
         int | None,
@@ -110,7 +112,7 @@ class RunOptions:
     ] = "cpu"
     shard: Annotated[
         str | None,
-        typer.Option("--shard", metavar="I/N", help="Only every N-th input from the I-th on, or slurm."),
+        typer.Option("--shard", metavar="I/N", help="Only inputs I, I+N, I+2N, ... counted from 0; or slurm."),
     ] = None
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the part that a stopped run left.")] = False
     on_error: Annotated[

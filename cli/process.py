@@ -43,6 +43,12 @@ class Done(NamedTuple):
     message: str = ""
     passed: int = 0  # error records from upstream that went through
     more: bool = False
+    sound: int = 0  # of these lines, how many stand before the failure
+
+    def first(self, count: int) -> Done:
+        """The input cut off after so many of these lines; a failure that lies behind them is none."""
+        kept = self._replace(lines=self.lines[:count], more=False)
+        return kept._replace(failure="", message="") if count <= self.sound else kept
 
 
 @dataclass(slots=True)
@@ -109,7 +115,7 @@ class Processor:
 
     def _finish(self, item: Item, parts: Iterable[tuple[Record | None, Outcome]]) -> Iterator[Done]:
         lines: list[Line] = []
-        size, failure, message, passed = 0, "", "", 0
+        size, sound, failure, message, passed = 0, 0, "", "", 0
         for record, outcome in parts:
             upstream = record is not None and "error" in record
             passed += upstream
@@ -123,11 +129,12 @@ class Processor:
                 if self.on_error == "skip" and (upstream or isinstance(line, Failed)):
                     continue
                 lines.append(encoded)
+                sound += not failure
                 size += len(encoded[0]) + sum(map(len, encoded[1]))
                 if size > _PIECE_BYTES:
-                    yield Done(lines, more=True)
-                    lines, size = [], 0
-        yield Done(lines, failure, message, passed)
+                    yield Done(lines, failure, message, more=True, sound=sound)
+                    lines, size, sound = [], 0, 0
+        yield Done(lines, failure, message, passed, sound=sound)
 
     def _error(self, item: Item, record: Record | None, error: Exception) -> Record:
         return error_record(item, record, self.command, error, keep_source=self.keep_source)

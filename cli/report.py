@@ -44,7 +44,7 @@ class Report:
     def note(self, batch: list[Done]) -> None:
         """Finished inputs."""
         for done in batch:
-            if done.failure:
+            if done.failure and not done.more:
                 self._failures += 1
                 self._fail(done)
         if self._bar is not None:
@@ -73,7 +73,7 @@ class Report:
         if check and not failed:
             parts.append("no errors")
         if failed:
-            parts.append(f"{_count(failed, 'input')} failed ({tally_text(state.failed)})")
+            parts.append(f"{failed} of {_count(state.done, 'input')} failed ({tally_text(state.failed)})")
         if state.passed:
             parts.append(f"{_count(state.passed, 'error record')} from upstream passed through")
         if not complete:

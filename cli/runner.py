@@ -14,7 +14,7 @@ import typer
 
 from medpipe.cli.exits import GOOD, SOME_FAILED, Fatal, Interrupted
 from medpipe.cli.inputs import InputOptions, Item, enumerate_items
-from medpipe.cli.options import RunOptions, parse_shard
+from medpipe.cli.options import OnError, RunOptions, parse_shard
 from medpipe.cli.output import Output
 from medpipe.cli.process import Done, Encode, Processor, Transform
 from medpipe.cli.report import Report
@@ -90,7 +90,7 @@ def run_job(job: Job) -> int:
     if job.run.resume and target.path is None and not job.check:
         raise typer.BadParameter("--resume needs -o FILE: a pipe keeps no state")
     if job.run.resume and target.complete():
-        return _complete(job, target)
+        return _complete(job, target, options)
     stop = StopRequest()
     stop.install()
     pool = Pool(lambda: job.processor(target.encode), job.run.worker_count)
@@ -102,11 +102,15 @@ def run_job(job: Job) -> int:
         options.close()
 
 
-def _complete(job: Job, target: Target) -> int:
+def _complete(job: Job, target: Target, options: InputOptions) -> int:
     """What a run says, and ends with, whose output an earlier one has finished."""
     from medpipe.cli.finished import failures
 
-    failed = failures(str(target.path), job.command, job.digest())
+    skipped = job.run.on_error != OnError.record
+    try:
+        failed = failures(str(target.path), job.command, job.digest(), options, skipped=skipped, head=job.head)
+    finally:
+        options.close()
     told = f", with {failed} failed input{'' if failed == 1 else 's'} in it" if failed else ""
     print(f"{job.command}: {job.run.output} is complete already{told}", file=sys.stderr)
     return SOME_FAILED if failed else GOOD
@@ -195,10 +199,10 @@ class _Loop:
         head, written = self.job.head, self.output.written
         kept: list[Done] = []
         for done in batch:
-            if done.failure and self.job.run.on_error == "fail":
+            if done.failure and not done.more and self.job.run.on_error == "fail":
                 return kept, "failed"
             if head is not None and written + len(done.lines) >= head:
-                kept.append(done._replace(lines=done.lines[: head - written], more=False))
+                kept.append(done.first(head - written))
                 return kept, "head"
             kept.append(done)
             written += len(done.lines)

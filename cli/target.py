@@ -19,6 +19,11 @@ from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record
 
 _HDF5_SUFFIXES = (".h5", ".hdf5")
+# Formats that nothing is written in: under such a name JSON Lines would deceive.
+_OTHER_FORMATS = {
+    ".bdf", ".bz2", ".csv", ".dat", ".dcm", ".edf", ".hea", ".html", ".mat", ".npy", ".npz", ".parquet", ".pkl",
+    ".png", ".pt", ".pth", ".svg", ".tar", ".tsv", ".xz", ".zip",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,8 @@ def choose(output: str, refs: str | None, *, check: bool = False, folders: bool 
         from medpipe.formats.hdf5_write import split
 
         return Target(split, path, finishers.hdf5, arrays=True)
+    if path.suffix.lower() in _OTHER_FORMATS:
+        raise typer.BadParameter(f"-o {output}: records are written as .jsonl, .jsonl.gz, .jsonl.zst, .h5 or FOLDER/")
     return Target(encode_line, path, finishers.compress if path.suffix in (".gz", ".zst") else finishers.rename)
 
 
@@ -100,9 +107,9 @@ def _referring(output: str, h5: Path, is_folder: bool) -> Target:
 
 
 def _wfdb_folder(folder: Path) -> Target:
-    from medpipe.cli.wfdb_folder import encoder, finish
+    from medpipe.cli.wfdb_folder import INDEX, encoder, finish
 
-    return Target(encoder(folder), folder / "records.jsonl", finish)
+    return Target(encoder(folder), folder / INDEX, finish)
 
 
 def read_through(record: Record) -> Line:

@@ -20,12 +20,16 @@ _VALUES = {"1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0, "true": 1.0, "false": 0.0
 
 @dataclass(slots=True)
 class Truth:
-    """Labels [rows, classes] as 0, 1 or NaN where unknown, the row of each id, the cluster of each row."""
+    """Labels [rows, classes] as 0, 1 or NaN where unknown, the row of each id, the cluster of each row.
+
+    `unclustered` rows name no cluster: each of them is one of its own.
+    """
 
     names: list[str]
     rows: dict[str, int]
     labels: NDArray[np.float32]
     clusters: list[str] | None
+    unclustered: int = 0
 
 
 def read_truth(path: str, id_column: str, cluster_column: str | None, wanted: Iterable[str]) -> Truth:
@@ -43,6 +47,7 @@ def read_truth(path: str, id_column: str, cluster_column: str | None, wanted: It
     rows: dict[str, int] = {}
     labels: list[list[float]] = []
     clusters: list[str] = []
+    unclustered = 0
     for number, row in enumerate(table, 2):
         if row[ident_at] in (None, ""):
             raise Fatal(BAD_STREAM, f"{path}: row {number} has no {id_column}")
@@ -52,8 +57,10 @@ def read_truth(path: str, id_column: str, cluster_column: str | None, wanted: It
         rows[ident] = len(labels)
         labels.append([_label(row[at], path, number, columns[at]) for at in places])
         if cluster_column:
-            clusters.append(str(row[cluster_at]) or f"row {number}")
-    return Truth(names, rows, np.array(labels, np.float32), clusters if cluster_column else None)
+            cluster = "" if row[cluster_at] is None else str(row[cluster_at]).strip()
+            clusters.append(cluster or f"row {number}")
+            unclustered += not cluster
+    return Truth(names, rows, np.array(labels, np.float32), clusters if cluster_column else None, unclustered)
 
 
 def _label(value: Any, path: str, number: int, column: str) -> float:

@@ -120,6 +120,7 @@ def add(name: str, path: Path | str, arch: str | None = None) -> Registered:
     if not _NAME.fullmatch(name) or name in _RESERVED:
         raise ModelError(f"{name!r} cannot be a checkpoint's name: letters, digits, dot, dash, underscore; not default")
     file = checkpoint_file(Path(path)).resolve()
+    _check_container(file)
     entry = Registered(name, str(file), sha256_of(file), arch)
     known = _known(name)
     if known is not None and known.sha256 not in (None, entry.sha256):
@@ -215,6 +216,18 @@ def checkpoint_file(path: Path) -> Path:
         if found:
             raise ModelError(f"the folder {path} holds {len(found)} checkpoints; name one: {found[0].name}, ...")
     raise ModelError(f"the folder {path} holds no checkpoint (.safetensors or .pth)")
+
+
+def _check_container(file: Path) -> None:
+    """Raises ModelError for a file that cannot be weights: neither safetensors nor what torch has ever saved."""
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(9)
+    except OSError as error:
+        raise ModelError(f"the checkpoint {file} cannot be read: {error.strerror}", unavailable=True) from error
+    zipped, pickled = head.startswith(b"PK\3\4"), head.startswith(b"\x80\2")
+    if not zipped and not pickled and head[8:9] != b"{":
+        raise ModelError(f"{file.name} is no checkpoint: neither safetensors nor saved by torch")
 
 
 def _known(name: str) -> Known | None:

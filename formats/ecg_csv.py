@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from medpipe.formats.ecg import Ecg
 from medpipe.formats.errors import FormatError
-from medpipe.formats.leads import canonical_lead
+from medpipe.formats.leads import canonical_lead, is_lead
 from medpipe.formats.units import millivolts
 
 _DELIMITERS = ",;\t"
@@ -56,6 +56,16 @@ def open_csv(path: str, fs: float | None) -> Ecg:
     if not rows:
         raise FormatError("empty", "the table holds no lead")
     return _ecg(values[:, rows].T, [columns[place] for place in rows], rate)
+
+
+def names_a_lead(path: str) -> bool:
+    """Whether a column of a table is a lead by its name: in a folder, other tables are no recordings."""
+    try:
+        with open(path, "rb") as file:
+            head = file.readline(1 << 16).decode("utf-8-sig").rstrip("\r\n")
+        return any(is_lead(name) for name, _ in _columns(head, max(_DELIMITERS, key=head.count)))
+    except (OSError, UnicodeDecodeError, FormatError):
+        return False
 
 
 def _text(path: str) -> str:

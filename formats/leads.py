@@ -24,6 +24,12 @@ _PREFIXES = ("mdcecglead", "ecglead", "ekglead", "lead", "frank", "ecg", "ekg", 
 # `ECG 1` is as a rule the first channel, whatever lead it is; `Lead 1` is lead I.
 _CHANNEL_PREFIXES = ("ecg", "ekg")
 _MODEL = {"MLI": "I", "MLII": "II", "MLIII": "III"}
+_KNOWN = frozenset((*_BARE.values(), *_PREFIXED.values()))
+
+
+def is_lead(name: str) -> bool:
+    """Whether `canonical_lead` knows the name."""
+    return canonical_lead(name) in _KNOWN
 
 
 @lru_cache(maxsize=4096)

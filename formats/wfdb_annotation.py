@@ -84,3 +84,30 @@ def parse_beats(raw: bytes, what: str = "the file") -> tuple[NDArray[np.int64], 
 def _resolution(note: bytes) -> float | None:
     match = _RESOLUTION.match(note)
     return (float(match[1]) or None) if match else None
+
+
+def write_beats(path: str | os.PathLike[str], samples: NDArray[np.int64], symbols: list[str], fs: float) -> None:
+    """Write beats as an annotation file; one without a single beat holds the mark of its end alone.
+
+    Args:
+        path: the file, whose suffix is the annotator.
+        samples: [n] sample numbers, in order.
+        symbols: [n] of BEAT_SYMBOLS.
+        fs: sampling rate in Hz, written into the file.
+
+    Raises:
+        FormatError: samples and symbols do not go together, or cannot be written.
+    """
+    if len(samples) != len(symbols) or not set(symbols) <= set(BEAT_SYMBOLS.values()):
+        raise FormatError("bad-array", "beats need as many beat_symbols, of those that WFDB has for beats")
+    if len(samples) and (samples[0] < 0 or (np.diff(samples) < 0).any()):
+        raise FormatError("bad-array", "beats are not in order of time")
+    folder, name = os.path.split(os.fspath(path))
+    if not len(samples):
+        with open(path, "wb") as stream:
+            stream.write(b"\0\0")
+        return
+    import wfdb
+
+    stem, suffix = os.path.splitext(name)
+    wfdb.wrann(stem, suffix[1:], np.asarray(samples, np.int64), symbols, fs=fs, write_dir=folder)

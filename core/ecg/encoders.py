@@ -103,7 +103,10 @@ def open_named(encoder: dict[str, Any]) -> Encoder:
 
 def _check_choice(arch: str | None, preset: str | None, real_arch: str, real_preset: str) -> None:
     if arch is not None and arch != real_arch:
-        raise ModelError(f"the model is a {real_arch}, --arch says {arch}")
+        raise ModelError(
+            f"the model given is {real_arch}, --arch says {arch}: name a checkpoint of {arch} by --model, or"
+            " take untrained weights by --init random"
+        )
     if preset is not None and preset != real_preset:
         raise ModelError(f"the preset {preset} does not go with {real_arch}, which takes {real_preset}")
 

@@ -60,19 +60,19 @@ class LabelMetrics:
         return [row.record("_difference" if self.paired else "") for row in self.rows]
 
     def table(self) -> str:
-        """The rows as text; differences carry a sign and a p."""
-        header = ["", "n", "positive", "AUROC", "AUPRC"]
+        """The rows as text; of two streams both values, then the difference with a sign and a p."""
+        header = ["", "n", "positive"]
         if self.paired:
-            header += ["p AUROC", "p AUPRC"]
+            header += [f"{name}{part}" for name in ("AUROC", "AUPRC") for part in ("", " against", " difference", " p")]
         else:
-            header += ["by chance", "threshold", "sens.", "spec."]
+            header += ["AUROC", "AUPRC", "by chance", "threshold", "sens.", "spec."]
         return text_table([self._cells(row) for row in self.rows], header)
 
     def _cells(self, row: Row) -> list[str]:
         cells = [row.id, str(row.facts.get("n", "")), str(row.facts.get("positives", row.facts.get("classes", "")))]
-        cells += [with_interval(row.estimates[m].value, row.estimates[m].interval, signed=self.paired) for m in METRICS]
         if self.paired:
-            return cells + ["-" if (p := row.estimates[m].p) is None else f"{p:.3f}" for m in METRICS]
+            return cells + [cell for metric in METRICS for cell in _paired_cells(row, metric)]
+        cells += [with_interval(row.estimates[m].value, row.estimates[m].interval) for m in METRICS]
         chance = row.facts.get("baseline_auprc")
         best = next((one for one in row.thresholds if one.get("best")), {})
         return [
@@ -80,6 +80,13 @@ class LabelMetrics:
             "-" if chance is None else f"{chance:.3f}",
             *("" if best.get(k) is None else f"{best[k]:.3f}" for k in ("threshold", "sensitivity", "specificity")),
         ]
+
+
+def _paired_cells(row: Row, metric: str) -> list[str]:
+    difference = row.estimates[metric]
+    sides = [with_interval(row.facts.get(name), None) for name in (metric, f"{metric}_against")]
+    change = with_interval(difference.value, difference.interval, signed=True)
+    return [*sides, change, "-" if difference.p is None else f"{difference.p:.3f}"]
 
 
 def score_labels(
@@ -140,12 +147,26 @@ def compare_labels(
         for side in (first, second)
     ]
     one, other = _draw(sides, len(labels), clusters, draws, seed)
-    values = np.stack([a.values - b.values for a, b in zip(*sides, strict=True)], axis=1)
+    both = np.stack([np.stack([part.values for part in side], axis=1) for side in sides])
     rows = [
-        Row(f"class:{name}", sides[0][k].facts(), _estimates(values[:, k], (one - other)[:, :, k], paired=True))
+        Row(
+            f"class:{name}",
+            sides[0][k].facts() | _sides(both[:, :, k]),
+            _estimates(both[0, :, k] - both[1, :, k], (one - other)[:, :, k], paired=True),
+        )
         for k, name in enumerate(names)
     ]
-    return LabelMetrics(rows + _macros(sides[0], values, one - other, min_support, paired=True), paired=True)
+    return LabelMetrics(rows + _macros(sides[0], both[0] - both[1], one - other, min_support, both), paired=True)
+
+
+def _sides(values: Array) -> dict[str, float | None]:
+    """The metrics [2, metrics] of both sides of a comparison, by name."""
+    named = zip(("", "_against"), values, strict=True)
+    return {
+        metric + suffix: float(value) if np.isfinite(value) else None
+        for suffix, side in named
+        for metric, value in zip(METRICS, side, strict=True)
+    }
 
 
 class _Class:
@@ -208,9 +229,9 @@ def _estimates(values: Array, drawn: Array, *, paired: bool = False) -> dict[str
 
 
 def _macros(
-    parts: Sequence[_Class], values: Array, drawn: Array, min_support: int, *, paired: bool = False
+    parts: Sequence[_Class], values: Array, drawn: Array, min_support: int, both: Array | None = None
 ) -> list[Row]:
-    """The mean over all defined classes, and over those with enough positives.
+    """The mean over all defined classes, and over those with enough positives; of a comparison `both` sides too.
 
     A draw in which one of the classes is undefined takes no part: the mean of the others is another quantity.
     """
@@ -222,6 +243,8 @@ def _macros(
             rows.append(Row(f"macro:{label}", facts, {metric: Estimate(None) for metric in METRICS}))
             continue
         facts["baseline_auprc"] = float(np.mean([parts[k].positives / len(parts[k].labels) for k in chosen]))
+        if both is not None:
+            facts |= _sides(both[:, :, chosen].mean(axis=2))
         mean = drawn[:, :, chosen].mean(axis=2)
         if undefined := int(np.isnan(mean[0]).sum()):
             facts["draws_undefined"] = undefined
@@ -229,7 +252,7 @@ def _macros(
             Row(
                 f"macro:{label}",
                 facts,
-                _estimates(values[:, chosen].mean(axis=1), mean, paired=paired),
+                _estimates(values[:, chosen].mean(axis=1), mean, paired=both is not None),
             )
         )
     return rows

@@ -126,6 +126,22 @@ def test_shards_put_back_in_order_are_one_run(
     assert (tmp_path / f"merged.{suffix}").read_bytes() == (tmp_path / f"whole.{suffix}").read_bytes()
 
 
+def test_shards_that_do_not_belong_together_are_refused(run: Run, good_folder: Path, tmp_path: Path) -> None:
+    for shard, leads in ((0, "I"), (1, "I"), (2, "II")):
+        run("med-cat", "rec", "--shard", f"{shard}/3", "--leads", leads, "-o", tmp_path / f"{shard}", cwd=good_folder)
+    mixed = run("med-cat", "--interleave", tmp_path / "0", tmp_path / "1", tmp_path / "2", "-o", tmp_path / "all")
+    assert mixed.returncode == 65 and b"different runs" in mixed.stderr and not (tmp_path / "all").exists()
+    short = run("med-cat", "--interleave", tmp_path / "0", tmp_path / "1")
+    assert short.returncode == 1 and b"3 inputs are in none" in short.stderr and len(short.stdout.splitlines()) == 8
+
+
+def test_names_that_promise_another_format_are_refused(run: Run, good_folder: Path, tmp_path: Path) -> None:
+    for name in ("x.npy", "x.csv", "x.PNG"):
+        assert run("med-cat", "rec", "-o", tmp_path / name, cwd=good_folder).returncode == 2
+    done = run("med-cat", "rec", "--id", "key:patient", cwd=good_folder)
+    assert done.returncode == 2 and b"no record stream" in done.stderr and not done.stdout
+
+
 @each
 def test_usage_errors_are_two_and_say_why(run: Run, good_folder: Path, command: str) -> None:
     for options in (["--nonsense"], ["--shard", "3/3"], ["--id", "nose"], ["--resume"], ["-0"]):

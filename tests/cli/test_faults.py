@@ -142,3 +142,17 @@ def test_a_complete_output_of_other_options_is_not_taken_for_this_run(many: Path
     process = start(many, whole / "x.jsonl", "--leads", "II")
     _, said = process.communicate()
     assert process.returncode == 2 and b"other options" in said
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "h5"])
+def test_a_complete_output_of_other_inputs_is_not_taken_for_this_run(run: Run, many: Path, tmp_path: Path, suffix):
+    target = tmp_path / f"x.{suffix}"
+    given = [f"c000/r{n:05d}.hea" for n in range(6)]
+    options = ["--segment", "0.5", "-o", target, "--resume"]
+    assert run("med-cat", *given[:5], *options, cwd=many).returncode == 0
+    assert b"complete already" in run("med-cat", *given[:5], *options, cwd=many).stderr
+    for others, how in ((given, b"fewer inputs"), (given[:4], b"other inputs"), (given[1:], b"other inputs")):
+        done = run("med-cat", *others, *options, cwd=many)
+        assert done.returncode == 2 and how in done.stderr
+    headed = run("med-cat", *given, *options, "--head", "20", cwd=many)
+    assert headed.returncode == 0 and b"complete already" in headed.stderr

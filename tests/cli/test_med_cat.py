@@ -128,6 +128,35 @@ def test_head_stops_early(run: Run, good_folder: Path) -> None:
     assert len(cat(run, good_folder, "rec", "--segment", "1", "--head", "6", "-j", "2")) == 6
 
 
+def test_head_leaves_nothing_of_what_lies_beyond_it(run: Run, mixed_folder: Path, tmp_path: Path) -> None:
+    for options in ([], ["-j", "2"], ["--segment", "0.5"]):
+        target = tmp_path / "-".join(["out", *options])
+        done = run("med-cat", "rec", "--head", "1", *options, "-o", f"{target}/", cwd=mixed_folder)
+        assert done.returncode == 0 and not done.stderr
+        names = (target / "RECORDS").read_text().split()
+        found = sorted(str(path.relative_to(target)) for path in target.rglob("*.*"))
+        assert len(names) == 1 and found == sorted([f"{names[0]}.dat", f"{names[0]}.hea", "records.jsonl"])
+
+
+def test_beats_go_along_into_a_wfdb_folder(run: Run, tmp_path: Path) -> None:
+    write_records(tmp_path, 1, seconds=4.0)
+    beats, symbols = np.array([100, 900, 1700]), ["N", "V", "N"]
+    wfdb.wrann("r00000", "atr", beats, symbols, fs=500, write_dir=str(tmp_path))
+    run("med-cat", "r00000.hea", "--beats", "--segment", "1", "-o", "out/", cwd=tmp_path)
+    parts = cat(run, tmp_path, "out", "--beats")
+    assert [part["beats"].tolist() for part in parts] == [[100], [400], [], [200]]
+    names = (tmp_path / "out/RECORDS").read_text().split()
+    annotation = wfdb.rdann(str(tmp_path / "out" / names[1]), "atr")
+    assert annotation.sample.tolist() == [400] and annotation.symbol == ["V"]
+
+
+def test_tables_beside_recordings_are_not_taken_for_some(run: Run, tmp_path: Path) -> None:
+    write_records(tmp_path / "a", 2, seconds=2.0)
+    (tmp_path / "a/patients.csv").write_text("ecg_id,patient_id,age\n1,2,3\n")
+    (tmp_path / "a/signal.csv").write_text("time,Lead II\n0,1\n0.01,2\n0.02,1\n")
+    assert [record["id"] for record in cat(run, tmp_path, "a")] == ["a/r00000", "a/r00001", "a/signal"]
+
+
 def test_check_writes_nothing_and_counts_by_type(run: Run, mixed_folder: Path) -> None:
     done = run("med-cat", "--check", "rec", cwd=mixed_folder)
     assert done.returncode == 1 and done.stdout == b""

@@ -101,3 +101,16 @@ def test_unknown_labels_and_missing_partners_are_said(run: Run, folder: Path, tm
     found = {record["id"]: record for record in map(json.loads, done.stdout.splitlines())}
     assert found["class:MI"]["n"] == 38 and found["class:atrial fibrillation"]["n"] == 39
     assert b"21 records" in done.stderr and b"no partner" in done.stderr
+
+
+def test_what_was_asked_for_and_is_not_there_is_refused(run: Run, folder: Path) -> None:
+    rows = [row.split(",") for row in (folder / "truth.csv").read_text().splitlines()]
+    kept = [place for place, name in enumerate(rows[0]) if name != "MI"]
+    table = "\n".join(",".join(row[place] for place in kept) for row in rows)
+    (folder / "without.csv").write_text(table + "\n")
+    asked = run(
+        "med-score", "labels", "good.jsonl", "--truth", "without.csv", "--classes", "MI,atrial fibrillation", cwd=folder
+    )
+    assert asked.returncode == 65 and b"MI" in asked.stderr
+    few = run("med-score", "labels", "good.jsonl", "--truth", "truth.csv", "--draws", "10", cwd=folder)
+    assert few.returncode == 2 and b"100" in few.stderr

@@ -15,7 +15,7 @@ from medpipe.core import checkpoints
 from medpipe.core.checkpoints import Known
 from medpipe.core.errors import ModelError
 
-CONTENT = bytes(range(256)) * 9000
+CONTENT = b"PK\3\4" + bytes(range(256)) * 9000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -149,3 +149,11 @@ def test_every_known_checkpoint_says_where_it_is_to_be_had() -> None:
     for entry in checkpoints.CATALOGUE:
         assert entry.where
         assert entry.url is None or (entry.url.startswith("https://") and entry.sha256)
+
+
+def test_what_is_no_checkpoint_is_not_registered(tmp_path: Path) -> None:
+    for content in (b"", b"not weights at all\n", b"<html>sign in</html>"):
+        (tmp_path / "page.pth").write_bytes(content)
+        with pytest.raises(ModelError, match="is no checkpoint"):
+            checkpoints.add("page", tmp_path / "page.pth")
+    assert not checkpoints.registered()

@@ -114,7 +114,10 @@ def test_paired_differences() -> None:
     assert all(row.estimates["auroc"].interval[0] > 0 and row.estimates["auroc"].p <= 0.01 for row in made.rows)
     same = compare_labels(labels, good, good, ["a", "b"], draws=200)
     assert all(row.estimates["auroc"].value == 0 and row.estimates["auroc"].p == 1 for row in same.rows)
-    assert "p AUROC" in made.table()
+    row = made.records()[0]
+    alone = [score_labels(labels, side, ["a", "b"], draws=0).records()[0]["auroc"] for side in (good, bad)]
+    assert [row["auroc"], row["auroc_against"]] == alone and row["auroc_difference"] == alone[0] - alone[1]
+    assert "AUROC difference" in made.table()
 
 
 def test_odd_sizes_do_not_break_it() -> None:
