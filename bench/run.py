@@ -24,6 +24,7 @@ BENCHES = {
     "start": "What it costs to begin",
     "memory": "Memory a record",
     "default_model": "The default ECG model against its baselines",
+    "entities": "Entities of reports by the lexicon against SCP-ECG codes",
 }
 BARS = {
     "wfdb_read": "Bar: 15 times the records per second on 12 leads, 10 s, 500 Hz, format 16; values equal to 1e-6.",
@@ -32,6 +33,7 @@ BARS = {
     "start": "Bars: --help at most 1.3 times a bare typer app; one file at most half of `import torch`.",
     "memory": "Bar: 200 bytes a record.",
     "default_model": "Bars: above the ridge and the random encoder; not below the small residual network.",
+    "entities": "Bar: micro F1 0.85.",
 }
 PACKAGES = ("numpy", "wfdb", "torch", "onnxruntime", "orjson", "typer")
 

@@ -28,11 +28,14 @@ Body = Callable[..., int]
 
 def plain_command(name: str, body: Body) -> typer.Typer:
     """A command of the options that `body` names; its docstring is the help, its result the exit code."""
-    return _app(name, body, _own_parameters(body), _call_with(body))
+    return _app(name, body, *_shaped(body))
 
 
 def command_group(name: str, summary: str, bodies: dict[str, Body], alone: Body | None = None) -> typer.Typer:
-    """A command of subcommands, `NAME SUBCOMMAND [OPTIONS]`; `alone` is what NAME by itself does, else help."""
+    """A command of subcommands, `NAME SUBCOMMAND [OPTIONS]`; `alone` is what NAME by itself does, else help.
+
+    A body with a parameter `run` is record to record, as in `record_command`.
+    """
     group = typer.Typer(
         name=name, help=summary, no_args_is_help=alone is None, invoke_without_command=alone is not None, **_PLAIN
     )
@@ -46,26 +49,28 @@ def command_group(name: str, summary: str, bodies: dict[str, Body], alone: Body 
     _sign(begin, [asking, _version(name)])
     group.callback(help=summary)(begin)
     for sub, body in bodies.items():
-        _register(group, f"{name} {sub}", sub, body, _own_parameters(body), _call_with(body))
+        _register(group, f"{name} {sub}", sub, body, *_shaped(body))
     return group
-
-
-def _call_with(body: Body) -> Callable[[dict[str, Any]], int]:
-    return lambda values: body(**values)
 
 
 def record_command(name: str, body: Body) -> typer.Typer:
     """A record-to-record command: `body(run, **own options)`, `run` holding the shared options."""
+    return _app(name, body, *_shaped(body))
+
+
+def _shaped(body: Body) -> tuple[list[inspect.Parameter], Callable[[dict[str, Any]], int]]:
+    """A body's parameters, the shared ones among them where it takes `run`, and how it is called with their values."""
+    own = _own_parameters(body)
+    if all(one.name != "run" for one in own):
+        return own, lambda values: body(**values)
     shared = RunOptions.parameters()
-    names = [one.name for one in shared]
 
     def call(values: dict[str, Any]) -> int:
-        run = RunOptions(**{one: values.pop(one) for one in names})
+        run = RunOptions(**{one.name: values.pop(one.name) for one in shared})
         run.check()
         return body(run, **values)
 
-    own = [one for one in _own_parameters(body) if one.name != "run"]
-    return _app(name, body, [shared[0], *own, *shared[1:]], call)
+    return [shared[0], *(one for one in own if one.name != "run"), *shared[1:]], call
 
 
 def _own_parameters(body: Body) -> list[inspect.Parameter]:

@@ -35,13 +35,17 @@ class Item(NamedTuple):
 
 @dataclass(slots=True)
 class InputOptions:
-    """Which inputs there are and how they are named."""
+    """Which inputs there are and how they are named.
+
+    With `columns`, the rows of CSV and TSV files are records of these columns; without, such a file is a recording.
+    """
 
     inputs: list[str]
     files_from: str | None = None
     null: bool = False
     id_scheme: str = "path"
     shard: tuple[int, int] | None = None
+    columns: tuple[str, ...] | None = None
     _spool: list[str] = field(default_factory=list)
 
     def close(self) -> None:
@@ -131,6 +135,7 @@ _Found = tuple[str, str, str, int, bytes]
 
 
 def _all_items(options: InputOptions) -> Iterator[_Found]:
+    from medpipe.cli.table_rows import is_table, table_rows
     from medpipe.formats.ids import path_id
 
     scheme = options.id_scheme
@@ -140,6 +145,9 @@ def _all_items(options: InputOptions) -> Iterator[_Found]:
             yield from _standard_input(options)
             continue
         ident = _utf8(path_id(path, file_scheme))
+        if options.columns is not None and is_table(path):
+            yield from table_rows(path, ident, options.columns, scheme)
+            continue
         stream = None if path.lower().endswith(_RECORDING) else _open_stream(path)
         if stream is None:
             if scheme.startswith("key:"):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medpipe.cli.inputs import Item
+from medpipe.cli.table_rows import is_table
 from medpipe.formats.arrays import is_array
 from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record, decode
@@ -89,7 +90,8 @@ def error_record(item: Item, record: Record | None, command: str, error: Excepti
 def _source(item: Item) -> dict[str, Any]:
     source: dict[str, Any] = {"path": "-" if item.kind == "spooled" else _text(item.path)}
     if item.kind == "line":
-        source |= {"format": "jsonl", "index": item.number - 1}
+        kind, first = ("csv", 2) if is_table(item.path) else ("jsonl", 1)
+        source |= {"format": kind, "index": item.number - first}
     elif item.kind in ("row", "spooled"):
         source |= {"format": "hdf5", "index": item.number}
     return source

@@ -48,6 +48,8 @@ class Job:
     head: int | None = None
     check: bool = False
     folders: bool = False
+    columns: tuple[str, ...] | None = None  # of CSV files whose rows are records
+    attributes: dict[str, str] = field(default_factory=dict)  # of an HDF5 output
 
     def digest(self) -> str:
         """Stands for everything that changes results, but for which inputs there are."""
@@ -85,7 +87,7 @@ class Job:
 
 def run_job(job: Job) -> int:
     """Run to the end, or to a signal; the exit code. Raises Fatal and BrokenPipeError."""
-    options = input_options(job.run)
+    options = input_options(job.run, job.columns)
     target = choose(job.run.output, job.refs, check=job.check, folders=job.folders)
     if job.run.resume and target.path is None and not job.check:
         raise typer.BadParameter("--resume needs -o FILE: a pipe keeps no state")
@@ -95,7 +97,9 @@ def run_job(job: Job) -> int:
     stop.install()
     pool = Pool(lambda: job.processor(target.encode), job.run.worker_count)
     try:
-        output = target.open(job.command, job.digest(), job.resume_digest(), resume=job.run.resume)
+        output = target.open(
+            job.command, job.digest(), job.resume_digest(), resume=job.run.resume, attributes=job.attributes
+        )
         return _run(job, options, stop, pool, output)
     finally:
         pool.close()
@@ -135,7 +139,7 @@ def _run(job: Job, options: InputOptions, stop: StopRequest, pool: Pool, output:
     return SOME_FAILED if output.state.failed else GOOD
 
 
-def input_options(run: RunOptions) -> InputOptions:
+def input_options(run: RunOptions, columns: tuple[str, ...] | None = None) -> InputOptions:
     """The inputs as the shared options name them; Fatal 2 when there is none and nothing is piped in."""
     inputs = run.inputs or []
     if not inputs and run.files_from is None:
@@ -143,7 +147,7 @@ def input_options(run: RunOptions) -> InputOptions:
             raise Fatal(2, "no input: give files, or pipe a stream in (--help shows how)")
         inputs = ["-"]
     shard = parse_shard(run.shard) if run.shard is not None else None
-    return InputOptions(inputs, run.files_from, run.null, run.id_scheme, shard)
+    return InputOptions(inputs, run.files_from, run.null, run.id_scheme, shard, columns)
 
 
 def _chunks(items: Iterator[Item], done: int, stop: StopRequest) -> Iterator[list[Item]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import typer
@@ -47,7 +49,15 @@ class Target:
                 _beside(self.path, suffix).unlink(missing_ok=True)
         return not _beside(self.path, ".state").exists()
 
-    def open(self, command: str, digest: str, resume_digest: str, *, resume: bool) -> Output:
+    def open(
+        self,
+        command: str,
+        digest: str,
+        resume_digest: str,
+        *,
+        resume: bool,
+        attributes: Mapping[str, str] = MappingProxyType({}),
+    ) -> Output:
         """The output, ready for records; Fatal when it cannot be written or resumed."""
         if self.silent:
             return NoOutput(resume_digest)
@@ -59,7 +69,7 @@ class Target:
                 f"{command}: {part}, left by a stopped run, is started over; --resume goes on",
                 file=sys.stderr,
             )
-        provenance = {"medpipe": __version__, "command": command, "options": digest}
+        provenance = {"medpipe": __version__, "command": command, "options": digest, **attributes}
         return FileOutput(
             self.path, resume_digest, self.finisher, resume=resume, arrays=self.arrays, provenance=provenance
         )

@@ -17,6 +17,7 @@ from medpipe.core.errors import InputError, ModelError
 
 if TYPE_CHECKING:
     from medpipe.core.ecg.query_head import QueryHead
+    from medpipe.core.ecg.text_tower import TextTower
 
 FOLDER: Final = Path(__file__).parent / "default"
 DESCRIPTION: Final = "checkpoint.json"
@@ -28,6 +29,18 @@ MODEL_FILES: Final = (NETWORK, TEXT, TOKENIZER, QUERIES)
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+
+
+def open_text_tower() -> TextTower:
+    """The text tower of the shipped checkpoint, alone. Raises ModelError."""
+    from safetensors.numpy import load_file
+
+    from medpipe.core.ecg.text_tower import TextTower
+
+    files = _described(FOLDER)["files"]
+    for name in (TEXT, TOKENIZER):
+        _checked(FOLDER, files, name)
+    return TextTower(load_file(FOLDER / TEXT), FOLDER / TOKENIZER)
 
 
 class DefaultModel:

@@ -1,0 +1,120 @@
+"""Cardiac entities by a language model, after K-MERL (arXiv 2502.17900): extract, then ask again whether each is there.
+
+The prompts are ours: the paper's are not published. Every entity must quote the report; one whose quote is not there,
+or that the second pass does not confirm, is dropped and counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from medpipe.core.ecg.reports.answer_cache import AnswerCache
+from medpipe.core.ecg.reports.entity import STATUSES, Entity, entity_codes, strongest
+from medpipe.core.ecg.reports.extractor import Extraction
+from medpipe.core.errors import InputError
+from medpipe.core.language_model import LanguageModel
+
+_EXTRACT: Final = """You read reports of electrocardiograms. List every cardiac finding, diagnosis, rhythm or \
+wave change that the report speaks of. Answer with JSON alone, in this form:
+{"entities": [{"name": "left bundle branch block", "status": "present", "quote": "LBBB"}]}
+name: the usual English term, without words of doubt, of age or of change. status: present, absent (the report denies \
+it) or uncertain (the report doubts it). quote: the words of the report that say so, copied letter by letter.
+
+Report:
+"""
+_CONFIRM: Final = """A report of an electrocardiogram, and statements about it. Say for each statement whether the \
+report really says so. Answer with JSON alone: {"confirmed": [true, false]}, one value for each, in their order.
+
+Report:
+"""
+_SAYINGS: Final = {
+    "present": "The report says that there is {}.",
+    "absent": "The report says that there is no {}.",
+    "uncertain": "The report says that there may be {}.",
+}
+_MOST_TOKENS: Final = 1024
+_OBJECT: Final = re.compile(r"\{.*\}", re.DOTALL)
+
+
+@dataclass(slots=True)
+class LlmExtractor:
+    """The extractor that asks a language model; `confirm` is the second pass."""
+
+    model: LanguageModel
+    cache: AnswerCache | None = None
+    confirm: bool = True
+
+    @property
+    def name(self) -> str:
+        """Model and prompts, as provenance gives them."""
+        asked = hashlib.sha256(repr((_EXTRACT, _CONFIRM, _SAYINGS, self.confirm)).encode()).hexdigest()[:8]
+        return f"{self.model.name} prompts={asked}"
+
+    def extract(self, report: str) -> Extraction:
+        """See Extractor. Raises InputError: `empty-report`, `no-answer`, `bad-answer`; ModelError."""
+        if not report.strip():
+            raise InputError("empty-report", "the report has no text")
+        listed = self._listed(report)
+        quoted = [entity for one in listed if (entity := _located(one, report)) is not None]
+        dropped = {"unquoted": len(listed) - len(quoted)}
+        found = strongest(quoted)
+        if self.confirm and found:
+            sure = self._confirmed(found, report)
+            dropped["unconfirmed"] = sure.count(False)
+            found = [entity for entity, kept in zip(found, sure, strict=True) if kept]
+        return Extraction(found, None, {why: count for why, count in dropped.items() if count})
+
+    def _listed(self, report: str) -> list[Any]:
+        listed = self._asked(_EXTRACT + report).get("entities")
+        if not isinstance(listed, list):
+            raise InputError("bad-answer", "the language model's answer lists no entities")
+        return listed
+
+    def _confirmed(self, found: list[Entity], report: str) -> list[bool]:
+        sayings = [f"{k}. {_SAYINGS[one.status].format(one.name)}" for k, one in enumerate(found, 1)]
+        answer = self._asked(f"{_CONFIRM}{report}\n\nStatements:\n" + "\n".join(sayings)).get("confirmed")
+        if not isinstance(answer, list) or len(answer) != len(found):
+            raise InputError("bad-answer", "the language model confirms another number of entities than it listed")
+        return [value is True for value in answer]
+
+    def _asked(self, prompt: str) -> dict[str, Any]:
+        if self.cache is not None and (held := self.cache.get(self.name, prompt)) is not None:
+            return _object(held)
+        answer = self.model.answer([{"role": "user", "content": prompt}], _MOST_TOKENS)
+        read = _object(answer)
+        if self.cache is not None:
+            self.cache.put(self.name, prompt, answer)
+        return read
+
+
+def _object(answer: str) -> dict[str, Any]:
+    """The JSON object of an answer, whatever is said around it."""
+    found = _OBJECT.search(answer)
+    try:
+        read = json.loads(found[0]) if found else None
+    except ValueError:
+        read = None
+    if not isinstance(read, dict):
+        raise InputError("bad-answer", "the language model's answer is not the JSON that was asked for")
+    return read
+
+
+def _located(one: Any, report: str) -> Entity | None:
+    """An entity whose quote stands in the report; None for anything else."""
+    if not isinstance(one, dict) or one.get("status") not in STATUSES:
+        return None
+    name, quote = one.get("name"), one.get("quote")
+    if not isinstance(name, str) or not isinstance(quote, str) or not name.strip() or not quote.strip():
+        return None
+    place = re.search(r"\s+".join(map(re.escape, quote.split())), report, re.IGNORECASE)
+    return None if place is None else Entity(canonical(name), one["status"], *place.span())
+
+
+def canonical(name: str) -> str:
+    """The table's spelling of a name, else the name in lower case with single blanks."""
+    plain = " ".join(name.split())
+    return next((known for known in entity_codes() if known.lower() == plain.lower()), plain.lower())

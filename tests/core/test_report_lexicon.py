@@ -1,0 +1,122 @@
+"""The lexicon: entities of English and German reports, denied and doubted ones, and the words that say so."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medpipe.core.ecg.reports.entity import codes, entity_codes
+from medpipe.core.ecg.reports.language import detect
+from medpipe.core.ecg.reports.lexicon import Lexicon, patterns
+from medpipe.core.ecg.reports.text import normalised, table
+from medpipe.core.errors import InputError
+
+LEXICON = Lexicon()
+
+
+def found(report: str) -> dict[str, str]:
+    return {entity.name: entity.status for entity in LEXICON.extract(report).entities}
+
+
+@pytest.mark.parametrize(
+    ("report", "expected"),
+    [
+        ("Sinus rhythm. Left axis deviation. RBBB with left anterior fascicular block.",
+         {"sinus rhythm": "present", "left axis deviation": "present", "right bundle branch block": "present",
+          "left anterior fascicular block": "present"}),
+        ("No evidence of acute ischemia. Cannot rule out anterior and inferior infarction.",
+         {"ischaemia": "absent", "anterior myocardial infarction": "uncertain",
+          "inferior myocardial infarction": "uncertain"}),
+        ("Sinus bradycardia, 1st degree A-V block, possible left atrial abnormality.",
+         {"sinus bradycardia": "present", "first degree AV block": "present", "left atrial enlargement": "uncertain"}),
+        ("Atrial flutter has resolved. Acute anterior MI is unlikely.",
+         {"atrial flutter": "absent", "anterior myocardial infarction": "absent"}),
+        ("Old anteroseptal infarct cannot be entirely excluded, probably old. Incomplete right bundle branch block.",
+         {"anteroseptal myocardial infarction": "uncertain", "incomplete right bundle branch block": "present"}),
+        ("Sinusrhythmus, kein Hinweis auf Ischämie oder Infarkt.",
+         {"sinus rhythm": "present", "ischaemia": "absent", "myocardial infarction": "absent"}),
+        ("Verdacht auf linksventrikuläre Hypertrophie, Linkstyp",
+         {"left ventricular hypertrophy": "uncertain", "left axis deviation": "uncertain"}),
+        ("sinusrhythmus ueberdrehter linkstyp linksschenkelblock linkshypertrophie mÖglich",
+         {"sinus rhythm": "present", "extreme left axis deviation": "present", "left bundle branch block": "present",
+          "left ventricular hypertrophy": "uncertain"}),
+        ("AV-Block I. Grades, Hinterwandinfarkt nicht auszuschließen",
+         {"first degree AV block": "present", "inferior myocardial infarction": "uncertain"}),
+        ("sinusrhythmus qrs(t) abnormal    inferiorer infarkt     wahrscheinlich alt",
+         {"sinus rhythm": "present", "abnormal QRS": "present", "inferior myocardial infarction": "present"}),
+        ("mÄssige amplitudenkriterien f#r linkshypertrophie",
+         {"voltage criteria for left ventricular hypertrophy": "present"}),
+    ],
+)  # fmt: skip
+def test_what_a_report_says(report: str, expected: dict[str, str]) -> None:
+    assert found(report) == expected
+
+
+def test_left_and_right_and_degrees_are_kept_apart() -> None:
+    assert set(found("complete lbbb and incomplete rbbb")) == {
+        "complete left bundle branch block", "incomplete right bundle branch block",
+    }  # fmt: skip
+    assert set(found("vollständiger rechtsschenkelblock, a-v block ii")) == {
+        "complete right bundle branch block", "second degree AV block",
+    }  # fmt: skip
+
+
+def test_a_span_is_the_words_of_the_report() -> None:
+    report = "Rhythm:  SINUS  TACHYCARDIA.\nNo LVH"
+    first, second = LEXICON.extract(report).entities
+    assert report[first.start : first.end] == "SINUS  TACHYCARDIA"
+    assert second.record(report) == {
+        "name": "left ventricular hypertrophy", "status": "absent", "codes": {"scp": ["LVH"]},
+        "span": [len(report) - 3, len(report)], "text": "LVH",
+    }  # fmt: skip
+
+
+def test_the_strongest_claim_counts() -> None:
+    assert found("Possible LVH. Voltages meet criteria for LVH, LVH with strain.")["left ventricular hypertrophy"] == (
+        "present"
+    )
+
+
+@pytest.mark.parametrize(
+    ("report", "language"),
+    [("sinus rhythm. normal ecg.", "en"), ("sinusrhythmus normales ekg", "de"), ("trace only requested.", "en"),
+     ("sinusrytm vÄnster el-axel eljest normalt ekg", "sv"), ("rythme sinusal, bloc de branche gauche", "fr"),
+     ("xyz qwv", None), ("", None)],
+)  # fmt: skip
+def test_languages_are_told_apart(report: str, language: str | None) -> None:
+    assert detect(normalised(report)) == language
+
+
+@pytest.mark.parametrize(("report", "named"), [("sinusrytm normalt ekg", "Swedish"), ("qqq zzz", "no language")])
+def test_another_language_is_said_and_not_guessed(report: str, named: str) -> None:
+    with pytest.raises(InputError, match=named) as caught:
+        LEXICON.extract(report)
+    assert caught.value.kind == "unsupported-language"
+
+
+def test_an_empty_report_is_no_report_without_findings() -> None:
+    with pytest.raises(InputError) as caught:
+        LEXICON.extract("  \n")
+    assert caught.value.kind == "empty-report"
+
+
+def test_codes_of_a_second_reader_count() -> None:
+    assert found("sinus rhythm. Edit: ASMI 100, CRBBB")["complete right bundle branch block"] == "present"
+    assert "left ventricular hypertrophy" not in found("sinus rhythm. XLVH")
+
+
+def test_every_pattern_belongs_to_an_entity_of_the_table() -> None:
+    for language in ("en", "de"):
+        assert {name for name, _ in patterns(language)} <= set(entity_codes())
+    names = [row["name"] for row in table("entities.tsv")]
+    assert len(names) == len(set(names)) and codes("atrial fibrillation") == {"scp": ["AFIB"], "snomed": ["164889003"]}
+
+
+@given(st.text(max_size=200))
+def test_any_text_gives_spans_within_it_or_an_input_error(report: str) -> None:
+    try:
+        entities = LEXICON.extract(report).entities
+    except InputError:
+        return
+    assert all(0 <= one.start < one.end <= len(report) for one in entities)
