@@ -12,13 +12,14 @@ import typer
 from medpipe.cli.medpipe import COMMANDS
 
 # What an option or argument takes, where it is a file or one of a few words that typer does not know of.
-FILES = ("FILE", "FILE.h5", "INPUT", "PREDICTIONS", "PATH")
+FILES = ("FILE", "FILE.h5", "INPUT", "PREDICTIONS", "ENTITIES", "PATH")
 WORDS = {
     "--device": ("cpu", "cuda", "auto"),
     "--init": ("random",),
     "--missing": ("error", "zero"),
     "--model": ("default", "smoke"),
     "--preset": ("merl", "kmerl"),
+    "--uncertain": ("unknown", "1", "0"),
     "--shard": ("slurm",),
     "--id": ("path", "stem", "hash", "key:"),
 }

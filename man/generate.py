@@ -11,12 +11,13 @@ import tomllib
 from pathlib import Path
 
 from medpipe.cli.describe import Command, Option, describe_all
+from medpipe.cli.medpipe import COMMANDS
 from medpipe.core import __version__
 
 # Of the release, not of the run: the same commands give the same pages.
 DATE = "2026-11-24"
 HERE = Path(__file__).parent
-RECORD_COMMANDS = ("med-cat", "ecg-encode", "ecg-zeroshot")
+RECORD_COMMANDS = ("med-cat", "ecg-encode", "ecg-zeroshot", "ecg-entities")
 _EXITS = {
     0: "Every record is good.",
     1: "Some inputs failed; they are error records in the output, and counted on standard error.",
@@ -106,11 +107,7 @@ def page(command: Command, examples: list[list[str]]) -> str:
     for text, line in examples:
         lines += [*prose(text), ".PP", ".nf", f"    {escape(line)}", ".fi", ".PP"]
     lines.pop()
-    others = [
-        other
-        for other in ("med-cat", "med-score", "med-view", "ecg-encode", "ecg-zeroshot", "medpipe")
-        if other != name
-    ]
+    others = [other for other in (*COMMANDS, "medpipe") if other != name]
     lines += [".SH SEE ALSO", *(f".BR {escape(other)} (1){',' if other != others[-1] else ''}" for other in others)]
     return "\n".join(lines) + "\n"
 
@@ -144,6 +141,8 @@ def _environment(name: str) -> list[str]:
         ]
     if name in ("ecg-encode", "ecg-zeroshot", "medpipe"):
         found.append(("MEDPIPE_HOME", "Folder of the registered models; default ~/.local/share/medpipe."))
+    if name == "ecg-entities":
+        found.append(("MEDPIPE_API_KEY, OPENAI_API_KEY", "The key that the server of --base-url asks for."))
     lines = [".SH ENVIRONMENT"] if found else []
     for variable, meaning in found:
         lines += [".TP", f"\\fB{escape(variable)}\\fR", escape(meaning)]

@@ -34,6 +34,8 @@ def found(report: str) -> dict[str, str]:
          {"atrial flutter": "absent", "anterior myocardial infarction": "absent"}),
         ("Old anteroseptal infarct cannot be entirely excluded, probably old. Incomplete right bundle branch block.",
          {"anteroseptal myocardial infarction": "uncertain", "incomplete right bundle branch block": "present"}),
+        ("Inferior infarct cannot be excluded. Lateral ischaemia cannot be  entirely  ruled out.",
+         {"inferior myocardial infarction": "uncertain", "lateral ischaemia": "uncertain"}),
         ("Sinusrhythmus, kein Hinweis auf Ischämie oder Infarkt.",
          {"sinus rhythm": "present", "ischaemia": "absent", "myocardial infarction": "absent"}),
         ("Verdacht auf linksventrikuläre Hypertrophie, Linkstyp",
