@@ -15,7 +15,7 @@ from process import BIN, best_of
 from pydicom.data import get_testdata_file
 
 ROUNDS = 9
-COMMANDS = ("med-cat", "med-view", "med-score", "ecg-encode", "ecg-zeroshot", "ecg-entities", "medpipe")
+COMMANDS = ("med-cat", "med-view", "med-score", "ecg-encode", "ecg-zeroshot", "ecg-entities", "ecg-benchmark", "medpipe")
 
 
 def option_count(command: str) -> int:

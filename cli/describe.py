@@ -12,7 +12,7 @@ import typer
 from medpipe.cli.medpipe import COMMANDS
 
 # What an option or argument takes, where it is a file or one of a few words that typer does not know of.
-FILES = ("FILE", "FILE.h5", "INPUT", "PREDICTIONS", "ENTITIES", "PATH")
+FILES = ("FILE", "FOLDER", "FILE.h5", "INPUT", "PREDICTIONS", "ENTITIES", "PATH")
 WORDS = {
     "--device": ("cpu", "cuda", "auto"),
     "--init": ("random",),
@@ -20,6 +20,8 @@ WORDS = {
     "--model": ("default", "smoke"),
     "--preset": ("merl", "kmerl"),
     "--uncertain": ("unknown", "1", "0"),
+    "--split": ("train", "val", "test"),
+    "--labels": ("exact", "merl"),
     "--shard": ("slurm",),
     "--id": ("path", "stem", "hash", "key:"),
 }

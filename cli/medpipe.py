@@ -18,6 +18,7 @@ COMMANDS = {
     "med-score": ("med_score", "predictions and truth in, metrics with confidence intervals out"),
     "ecg-encode": ("ecg_encode", "ECG files or records in, embeddings out"),
     "ecg-zeroshot": ("ecg_zeroshot", "ECGs or embeddings in, scores of text queries out"),
+    "ecg-benchmark": ("ecg_benchmark", "zero-shot evaluation on the six sets of MERL's protocol"),
     "ecg-entities": ("ecg_entities", "reports in, cardiac entities out; vocabulary and training targets"),
 }
 

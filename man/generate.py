@@ -17,7 +17,7 @@ from medpipe.core import __version__
 # Of the release, not of the run: the same commands give the same pages.
 DATE = "2026-11-24"
 HERE = Path(__file__).parent
-RECORD_COMMANDS = ("med-cat", "ecg-encode", "ecg-zeroshot", "ecg-entities")
+RECORD_COMMANDS = ("med-cat", "ecg-encode", "ecg-zeroshot", "ecg-entities", "ecg-benchmark")
 _EXITS = {
     0: "Every record is good.",
     1: "Some inputs failed; they are error records in the output, and counted on standard error.",
@@ -139,7 +139,7 @@ def _environment(name: str) -> list[str]:
             ("SLURM_CPUS_PER_TASK", "The default of --jobs."),
             ("SLURM_ARRAY_TASK_ID", "With _MIN, _COUNT and _STEP: --shard slurm."),
         ]
-    if name in ("ecg-encode", "ecg-zeroshot", "medpipe"):
+    if name in ("ecg-encode", "ecg-zeroshot", "ecg-benchmark", "medpipe"):
         found.append(("MEDPIPE_HOME", "Folder of the registered models; default ~/.local/share/medpipe."))
     if name == "ecg-entities":
         found.append(("MEDPIPE_API_KEY, OPENAI_API_KEY", "The key that the server of --base-url asks for."))
