@@ -14,8 +14,10 @@ import typer
 from process import BIN, best_of
 from pydicom.data import get_testdata_file
 
+from medpipe.cli.medpipe import COMMANDS as LISTED
+
 ROUNDS = 9
-COMMANDS = ("med-cat", "med-view", "med-score", "ecg-encode", "ecg-zeroshot", "ecg-entities", "ecg-benchmark", "medpipe")
+COMMANDS = (*LISTED, "medpipe")
 
 
 def option_count(command: str) -> int:

@@ -151,9 +151,16 @@ def _predict(
         quiet=run.quiet,
     )  # fmt: skip
     settings: dict[str, Any] = {
-        "model": run.model, "queries": queries, "top": None, "tokens": False, "leads": leads, "missing": run.missing,
-        "segment": None, "keep_arrays": False,
-    }  # fmt: skip
+        "model": run.model,
+        "queries": queries,
+        "top": None,
+        "attn": False,
+        "tokens": False,
+        "leads": leads,
+        "missing": run.missing,
+        "segment": None,
+        "keep_arrays": False,
+    }
     cut = run.model["preset"] == "merl" and one.name == "cpsc"
 
     def prepare() -> Any:

@@ -21,6 +21,8 @@ WORDS = {
     "--preset": ("merl", "kmerl"),
     "--uncertain": ("unknown", "1", "0"),
     "--split": ("train", "val", "test"),
+    "--objective": ("merl", "kmerl", "supreme"),
+    "--text-model": ("default",),
     "--labels": ("exact", "merl"),
     "--shard": ("slurm",),
     "--id": ("path", "stem", "hash", "key:"),

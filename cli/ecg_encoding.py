@@ -23,6 +23,7 @@ from medpipe.formats.units import millivolts
 
 # Presets that bring all leads to one scale, which needs one unit.
 _ONE_SCALE = ("merl", "kmerl")
+_LONGEST_TOKENS = 3600.0
 
 
 def open_model(command: str, options: dict[str, Any], device: str, batch_size: int) -> Encoder:
@@ -111,6 +112,8 @@ class Encoding:
                 continue
             try:
                 recording = as_recording(record, self.encoder.leads)
+                if self.settings["tokens"] and recording.samples > _LONGEST_TOKENS * recording.fs:
+                    raise FormatError("too-long", "tokens of more than an hour would fill the memory; give --segment")
                 if self.encoder.preset in _ONE_SCALE:
                     _refuse_mixed_units(recording, self.encoder)
                 yield recording

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medpipe.cli.ecg_attention import attention_of, token_windows
 from medpipe.cli.ecg_encoding import Encoding
 from medpipe.cli.exits import BAD_STREAM, UNAVAILABLE, Fatal
 from medpipe.cli.process import EXPECTED, Failed, Outcome, bare
-from medpipe.core.ecg.encoder import Encoder, Scorer, describe, label
+from medpipe.core.ecg.encoder import Encoder, Looking, Scorer, describe, label
 from medpipe.core.errors import ModelError
 from medpipe.formats.arrays import is_array, materialise
 from medpipe.formats.errors import FormatError
@@ -72,7 +73,10 @@ class Scoring:
     def _own(self) -> Encoding:
         """The model of the options, opened when the first recording comes."""
         if self._encoding is None:
-            self._encoding = Encoding.open(self.command, self.settings, self.device, self.batch_size)
+            made = Encoding.open(self.command, self.settings, self.device, self.batch_size)
+            if getattr(made.encoder, "decodes", False):
+                made.settings = {**self.settings, "tokens": True}
+            self._encoding = made
         return self._encoding
 
     def _score(self, record: Record) -> Record:
@@ -80,15 +84,26 @@ class Scoring:
         windows = record.get("windows")
         several = isinstance(windows, dict) and windows.get("count", 1) != 1
         pooling = str(windows["pooling"]) if several and isinstance(windows, dict) and "pooling" in windows else None
-        values = scorer.score(_embedding(record, encoder), pooling)
+        looked: Record = {}
+        if isinstance(scorer, Looking):
+            values, attention = scorer.look(token_windows(record, scorer.name))
+            if self.settings["attn"]:
+                looked = attention_of(record, attention, list(self.queries))
+        elif self.settings["attn"]:
+            raise FormatError("no-decoder", f"{scorer.name} has no query decoder, and so no attention")
+        else:
+            values = scorer.score(_embedding(record, encoder), pooling)
         scores = {name: round(float(value), 6) for name, value in zip(self.queries, values, strict=True)}
         if self.settings["top"] is not None:
             best = sorted(scores, key=scores.__getitem__, reverse=True)[: self.settings["top"]]
             scores = {name: scores[name] for name in best}
         kept = self.settings["keep_arrays"]
         out = {key: value for key, value in record.items() if kept or key not in _EMBEDDED}
-        said = {"name": scorer.name, "sha256": encoder.sha256, "space": encoder.space}
-        return {**out, "scores": scores, "score_kind": scorer.kind, "scorer": said}
+        said: dict[str, Any] = {"name": scorer.name, "sha256": encoder.sha256, "space": encoder.space}
+        if getattr(scorer, "together", False):
+            # As in KAD, queries attend to each other: another list of classes gives other scores.
+            said["depends_on_queries"] = True
+        return {**out, "scores": scores, "score_kind": scorer.kind, "scorer": said, **looked}
 
     def _scorer(self, made_by: Any) -> tuple[Encoder, Scorer]:
         """The model that an embedding came from, ready for the queries."""

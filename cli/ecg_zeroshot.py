@@ -38,6 +38,9 @@ def ecg_zeroshot(
     leads: ecg_options.Leads = None,
     missing: ecg_options.Missing = "error",
     segment: ecg_options.Segment = None,
+    attn: Annotated[
+        bool, typer.Option("--attn", help="Add where a query decoder looked: attention, by query, lead and time.")
+    ] = False,
     keep_arrays: ecg_options.KeepArrays = False,
 ) -> int:
     """Score ECGs against conditions given in words: adds scores, score_kind and scorer.
@@ -57,6 +60,7 @@ def ecg_zeroshot(
         "model": ecg_options.model_options(model, arch, preset, init, seed, text_model),
         "queries": wanted,
         "top": top,
+        "attn": attn,
         "tokens": False,
         "leads": split_names(leads),
         "missing": missing,

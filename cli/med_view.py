@@ -50,6 +50,10 @@ def med_view(
     leads: Annotated[
         list[str] | None, typer.Option("--leads", metavar="NAMES", help="Draw only these leads: I,II,V1.")
     ] = None,
+    attention: Annotated[
+        str | None,
+        typer.Option("--attn", metavar="QUERY", help="Shade where the model looked for this query. Default: the best."),
+    ] = None,
     begin: Annotated[float, typer.Option("--from", metavar="SECONDS", min=0, help="Begin here.")] = 0.0,
     title: Annotated[
         str | None, typer.Option("--title", metavar="TEXT", help="Heading of the picture. Default: the record's id.")
@@ -66,7 +70,7 @@ def med_view(
     """Draw an ECG on the standard grid, 25 mm/s and 10 mm/mV, with its scores beside it.
 
     Takes ECG files and record streams with signals (ecg-zeroshot --keep-arrays keeps them). A scores key
-    is drawn beside the leads.
+    is drawn beside the leads, the attention of ecg-zeroshot --attn behind them.
     """
     parse_id(id_scheme)
     from medpipe.cli.viewing import View, draw_all
@@ -83,6 +87,7 @@ def med_view(
         dpi=dpi,
         fs=fs,
         quiet=quiet,
+        attention=attention,
     )
     return draw_all(NAME, view, inputs or [], id_scheme)
 

@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
+_MOST_A_CORE = 8
+
 
 class OnError(StrEnum):
     """What becomes of a record that failed."""
@@ -100,7 +102,11 @@ class RunOptions:
     jobs: Annotated[
         int | None,
         typer.Option(
-            "-j", "--jobs", metavar="N", min=0, help="Worker processes; 0 for one a core. Default 1, or SLURM's."
+            "-j",
+            "--jobs",
+            metavar="N",
+            min=0,
+            help="Worker processes: 0 for one a core, never more than 8 a core. Default 1, or SLURM's.",
         ),
     ] = None
     batch_size: Annotated[
@@ -156,10 +162,10 @@ class RunOptions:
 
     @property
     def worker_count(self) -> int:
-        """Processes to start."""
+        """Processes to start: more than a few for each core only fill the memory."""
         if self.jobs is None:
             return default_jobs()
-        return self.jobs or available_cores()
+        return min(self.jobs or available_cores(), _MOST_A_CORE * available_cores())
 
     def results(self) -> dict[str, Any]:
         """The shared options that change what comes out."""

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import typer
@@ -18,12 +19,16 @@ from medpipe.cli.process import EXPECTED
 from medpipe.cli.publish import write_whole
 from medpipe.cli.report import printable
 from medpipe.cli.wfdb_folder import record_name
+from medpipe.formats.arrays import is_array, materialise
 from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record
 from medpipe.formats.leads import canonical_lead
 from medpipe.formats.record import lead_units, physical_signal
 from medpipe.formats.registry import ReadOptions
 from medpipe.formats.units import millivolts
+
+if TYPE_CHECKING:
+    from medpipe.core.draw.saliency import Saliency
 
 _SHOWN_SECONDS = 10.0
 _RHYTHM = "II"
@@ -44,6 +49,7 @@ class View:
     dpi: int
     fs: float | None
     quiet: bool
+    attention: str | None = None
 
     @property
     def folder(self) -> bool:
@@ -153,6 +159,7 @@ def draw(record: Record, view: View, kind: str) -> bytes:
         units=[unit for _, unit in converted],
         start=view.begin,
         total_seconds=signal.shape[1] / fs,
+        saliency=_saliency(record, view),
     )
     if kind != "html":
         return render(figure, kind, dpi=view.dpi)
@@ -167,6 +174,30 @@ def draw(record: Record, view: View, kind: str) -> bytes:
         kind_of_score,
         quality if isinstance(quality, dict) else None,
     )
+
+
+def _saliency(record: Record, view: View) -> Saliency | None:
+    """Where the model looked for the query of --attn, else for the one with the highest score."""
+    from medpipe.core.draw.saliency import Saliency
+
+    layout, weights = record.get("attention_layout"), record.get("attention")
+    if weights is None or not isinstance(layout, dict):
+        if view.attention is not None:
+            raise FormatError("no-attention", "the record has no attention; ecg-zeroshot --attn --keep-arrays adds it")
+        return None
+    queries, names, seconds = layout.get("queries"), layout.get("leads"), layout.get("seconds")
+    if not isinstance(queries, list) or not is_array(weights) or not isinstance(seconds, int | float) or seconds <= 0:
+        raise FormatError("bad-value", "attention_layout does not fit the attention")
+    rows = 1 if names is None else len(names)
+    if len(weights.shape) != 3 or tuple(weights.shape[:2]) != (len(queries), rows):
+        raise FormatError("bad-array", f"attention is not [{len(queries)} queries, {rows} leads, pieces]")
+    scores = _scores(record) or {}
+    asked = view.attention or max(queries, key=lambda query: scores.get(query, -math.inf))
+    if asked not in queries:
+        raise FormatError("no-attention", f"no attention for {asked}; there is for {', '.join(map(str, queries))}")
+    if view.begin:
+        return None
+    return Saliency(np.asarray(materialise(weights)[queries.index(asked)], np.float32), names, float(seconds), asked)
 
 
 def _scores(record: Record) -> dict[str, float] | None:

@@ -14,7 +14,7 @@ complete -c ecg-benchmark -l arch -x -a 'merl-resnet18 merl-resnet34 merl-resnet
 complete -c ecg-benchmark -l preset -x -a 'merl kmerl' -d 'Preprocessing: merl, kmerl. Default: the model\'s own.'
 complete -c ecg-benchmark -l init -x -a 'random' -d 'Untrained weights of --arch, as a baseline.'
 complete -c ecg-benchmark -l seed -x -d 'Seed of --init random.'
-complete -c ecg-benchmark -l text-model -x -d 'Folder or hub name of the text encoder of MERL.'
+complete -c ecg-benchmark -l text-model -x -a 'default' -d 'Folder or hub name of the text encoder of MERL.'
 complete -c ecg-benchmark -l missing -x -a 'error zero' -d 'What a lead that the model needs and is not there means.'
 complete -c ecg-benchmark -l queries -r -F -d 'JSON object of class to prompt, for ours.'
 complete -c ecg-benchmark -l seen -r -F -d 'Classes that training knew, one a line; the others are unseen.'

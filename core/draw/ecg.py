@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from medpipe.core.draw.layout import MM_PER_SECOND, MM_PER_UNIT, Page, Strip, arrange
+from medpipe.core.draw.saliency import Saliency, shade
 from medpipe.core.draw.score_panel import PANEL_MM, draw_scores
 
 _INCH = 25.4
@@ -41,6 +42,7 @@ def draw_ecg(
     units: Sequence[str] = (),
     start: float = 0.0,
     total_seconds: float | None = None,
+    saliency: Saliency | None = None,
 ) -> Figure:
     """The picture of a recording of at most some ten seconds.
 
@@ -56,6 +58,7 @@ def draw_ecg(
         units: of the rows; all mV when empty.
         start: time of the first sample in the recording, in seconds.
         total_seconds: length of the whole recording.
+        saliency: where a model looked, drawn behind the traces.
     """
     drawn, scaled = _to_page(signal, units, leads)
     page = arrange(drawn, fs, leads, layout, rhythm)
@@ -68,11 +71,19 @@ def draw_ecg(
     cut = {leads[strip.row] for strip in page.strips if _trace(axes, drawn, fs, leads, page, strip, height)}
     for line in range(page.lines):
         _pulse(axes, _baseline(page, line, height))
+    if saliency is not None:
+        for strip in page.strips:
+            shade(
+                axes, saliency, leads[strip.row], strip.begin, strip.end, _MARGIN + _PULSE + strip.left,
+                _baseline(page, strip.line, height), 0.8 * page.line_mm,
+            )  # fmt: skip
     if title:
         axes.text(
             _MARGIN, height - 4.0, _short(title, width), va="top", size=9, weight="bold", color=_INK, parse_math=False
         )
     said = _footer(signal, fs, start, total_seconds, scaled, [lead for lead in leads if lead in cut])
+    if saliency is not None:
+        said += f"    shaded: where the model looked for {saliency.label}"
     axes.text(_MARGIN, 3.2, said, size=7, color=_QUIET, parse_math=False)
     if scores:
         draw_scores(figure, scores, score_kind, left_mm=width, height_mm=height)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from medpipe.core.ecg.cosine import MEAN_OF_UNITS, unit
 from medpipe.core.ecg.encoder import Encoder
 from medpipe.core.ecg.gaps import fill_gaps
+from medpipe.core.ecg.presets import Preset
 from medpipe.core.ecg.quality import QualityTally
 from medpipe.core.errors import InputError
 from medpipe.core.windows import window_bounds
@@ -153,23 +154,45 @@ def _window(
     encoder: Encoder, gather: _Gather, start: int, stop: int, missing: str
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     recording = gather.recording
-    signal = recording.read(start, stop)
-    if any(factor != 1.0 for factor in recording.scale):
-        signal = signal * np.asarray(recording.scale, np.float32)[:, None]
+    signal = _physical(recording, start, stop)
     gather.quality.add(signal, recording.fs, recording.leads, recording.units, recording.adc_range)
-    filled, counts, dropped = fill_gaps(signal, recording.leads)
+    filled, leads, counts, dropped = _filled(signal, recording.leads, encoder.leads)
     gather.quality.add_gaps(counts, dropped)
-    kept = [row for row, lead in enumerate(recording.leads) if lead not in dropped]
-    if len(kept) < len(recording.leads):
-        filled = filled[kept]
-    known = [place for place, row in enumerate(kept) if recording.leads[row] in encoder.leads]
-    if known and not np.ptp(filled[known], axis=1).any():
-        raise InputError("all-flat", "no lead that the model knows shows any change")
-    x, present = encoder.prepare(filled, recording.fs, [recording.leads[row] for row in kept], missing)
+    x, present = encoder.prepare(filled, recording.fs, leads, missing)
     gather.present = present if gather.present is None else gather.present | present
     if encoder.needs_all_leads:
         gather.zeroed.update(lead for lead, there in zip(encoder.leads, present, strict=True) if not there)
     return x, present
+
+
+def _physical(recording: Recording, start: int, stop: int) -> NDArray[np.float32]:
+    signal = recording.read(start, stop)
+    if any(factor != 1.0 for factor in recording.scale):
+        signal = signal * np.asarray(recording.scale, np.float32)[:, None]
+    return signal
+
+
+def _filled(
+    signal: NDArray[np.float32], leads: list[str], wanted: Sequence[str]
+) -> tuple[NDArray[np.float32], list[str], dict[str, int], list[str]]:
+    """Rows without gaps and their leads, the gaps counted, the leads left out. InputError when nothing moves."""
+    filled, counts, dropped = fill_gaps(signal, leads)
+    kept = [row for row, lead in enumerate(leads) if lead not in dropped]
+    if len(kept) < len(leads):
+        filled = filled[kept]
+    known = [place for place, row in enumerate(kept) if leads[row] in wanted]
+    if known and not np.ptp(filled[known], axis=1).any():
+        raise InputError("all-flat", "no lead that the model knows shows any change")
+    return filled, [leads[row] for row in kept], counts, dropped
+
+
+def prepare_window(
+    preset: Preset, recording: Recording, start: int, missing: str = "error"
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """One window from sample `start` on, as encoding prepares it: x [rows, samples], present [rows]. InputError."""
+    stop = min(recording.samples, start + max(1, round(preset.seconds * recording.fs)))
+    filled, leads, _, _ = _filled(_physical(recording, start, stop), recording.leads, preset.leads)
+    return preset.prepare(filled, recording.fs, leads, missing)
 
 
 def _flush(

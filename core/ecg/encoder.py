@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +18,18 @@ class Scorer(Protocol):
 
     def score(self, embedding: NDArray[np.float32], pooling: str | None) -> NDArray[np.float32]:
         """One number a query for an embedding [dim]; `pooling` says how it was pooled over windows."""
+        ...
+
+
+@runtime_checkable
+class Looking(Protocol):
+    """A scorer that looks at tokens rather than at an embedding."""
+
+    kind: str
+    name: str
+
+    def look(self, windows: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], list[NDArray[np.float32]]]:
+        """Tokens [n, d] of each window -> one number a query, and for each window attention [queries, n]."""
         ...
 
 

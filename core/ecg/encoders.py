@@ -60,6 +60,12 @@ def open_encoder(
         default: Encoder = DefaultModel.load()
         _check_choice(arch, preset, str(getattr(default, "arch", _DEFAULT)), default.preset)
         return default
+    from medpipe.core.ecg.trained_encoder import TrainedEncoder, is_trained
+
+    if init is None and is_trained(model):
+        made = TrainedEncoder(model, arch=arch, device=device, batch_size=batch_size, text_model=text_model)
+        _check_choice(arch, preset, made.arch, made.preset)
+        return made
     network, name, sha256, trained = _network(model, arch, init, seed)
     _check_choice(arch, preset, network.arch, network.preset)
     from medpipe.core.ecg.torch_encoder import TorchEncoder

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from medpipe.core.ecg.network import EcgNetwork, Weights, lead_sets
+from medpipe.core.ecg.network import HEADS, EcgNetwork, Weights, lead_sets
 from medpipe.core.ecg.presets import PRESETS
 from medpipe.core.ecg.torch_weights import fit
 from medpipe.core.ecg.vit_blocks import add_blocks
@@ -72,7 +72,7 @@ class LeadVit(EcgNetwork):
         if patch is None:
             raise ModelError(f"{source} holds no lead-aware encoder, --arch says {arch}")
         network = cls(arch, patch=patch.shape[-1])
-        fit(network, dict(weights), source, arch, unused=())
+        fit(network, dict(weights), source, arch, unused=(HEADS,))
         return network
 
     def tokens(self, x: Tensor, present: Tensor) -> Tensor:
@@ -87,7 +87,33 @@ class LeadVit(EcgNetwork):
             raise ValueError("no lead is present")
         pieces = x[:, rows].reshape(len(x), len(rows), self.pieces, self.patch)
         tokens: Tensor = self.patch_embedding(pieces) + self.time_embedding + self.lead_embedding[rows, None]
-        tokens = tokens.flatten(1, 2)
+        return self._through_blocks(tokens.flatten(1, 2))
+
+    def chosen_tokens(self, x: Tensor, index: Tensor, padding: Tensor) -> Tensor:
+        """Some tokens of each record, [B, K, dim] by `lead_masking.Tokens`; zero at the padding.
+
+        x is [B, 12, 5000]; index [B, K] is lead * pieces + piece, padding [B, K] is True where a record has no
+        more tokens: both on the CPU, where they are drawn. Records with equally many run together, without padding.
+        """
+        counts = (~padding).sum(1)
+        index_there, pieces = index.to(x.device), x.reshape(len(x), -1, self.patch)
+        out = x.new_zeros(*index.shape, self.dim)
+        for count in sorted(set(counts.tolist())):
+            rows = torch.nonzero(counts == count).flatten().to(x.device)
+            places = index_there[rows, :count]
+            tokens = self.patch_embedding(pieces[rows[:, None], places])
+            lead, piece = places // self.pieces, places % self.pieces
+            tokens = tokens + self.time_embedding[piece] + self.lead_embedding[lead]
+            out[rows, :count] = self._through_blocks(tokens)
+        return out
+
+    def pooled(self, tokens: Tensor, padding: Tensor) -> Tensor:
+        """Tokens [B, K, dim] and padding [B, K] of `chosen_tokens` -> [B, dim], as `embed` pools them."""
+        there = (~padding).to(tokens.device)[..., None]
+        out: Tensor = self.norm((tokens * there).sum(1) / there.sum(1))
+        return out
+
+    def _through_blocks(self, tokens: Tensor) -> Tensor:
         for name in self.block_names:
             tokens = self.get_submodule(name)(tokens)
         return tokens

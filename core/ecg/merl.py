@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from medpipe.core.ecg.attention_pool import AttentionPool
 from medpipe.core.ecg.merl_resnet import DEPTHS, ResNet1d
 from medpipe.core.ecg.merl_vit import SIZES, Vit1d, projector
-from medpipe.core.ecg.network import EcgNetwork, Weights
+from medpipe.core.ecg.network import HEADS, EcgNetwork, Weights
 from medpipe.core.ecg.torch_weights import fit
 from medpipe.core.errors import ModelError
 
@@ -92,7 +92,7 @@ class Merl(EcgNetwork):
             raise ModelError(f"{source} holds a {found.removeprefix('merl-')}, --arch says {arch}")
         full = any(key.startswith("ecg_encoder.") for key in weights)
         text = {key: value for key, value in weights.items() if full and key.startswith(TEXT_KEYS)}
-        ecg = {key: value for key, value in weights.items() if key not in text}
+        ecg = {key: value for key, value in weights.items() if key not in text and not key.startswith(HEADS)}
         if not full:
             ecg = {f"ecg_encoder.{key}": value for key, value in ecg.items()}
         network = cls(arch, contrastive=full)

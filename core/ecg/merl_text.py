@@ -61,7 +61,7 @@ class MerlText:
         else:
             encoder = _tower(folder)
         name = Path(text_model).name if Path(text_model).is_dir() else text_model
-        return cls(name, tokenizer, encoder, _projection(weights, int(encoder.config.hidden_size)))
+        return cls(name, tokenizer, encoder, projector(weights, int(encoder.config.hidden_size)))
 
     @torch.inference_mode()
     def encode(self, text: str) -> NDArray[np.float32]:
@@ -85,7 +85,8 @@ def _tower(folder: Path) -> nn.Module:
     return network
 
 
-def _projection(weights: Weights, width: int) -> nn.Sequential:
+def projector(weights: Weights, width: int) -> nn.Sequential:
+    """A checkpoint's `proj_t` for text vectors of this width. Raises ModelError."""
     hidden, out = weights["proj_t.0.weight"].shape[0], weights["proj_t.2.weight"].shape[0]
     projection = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, out))
     fit(projection, _without(weights, "proj_t."), "the checkpoint's proj_t", f"a text encoder of width {width}", ())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Protocol, Self
+from typing import Final, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from medpipe.core.errors import ModelError
 
 Weights = Mapping[str, Tensor]
+# What pre-training puts beside the encoder in one file, such as a query decoder, has names that begin so.
+HEADS: Final = "heads."
 
 
 class TextSide(Protocol):

@@ -1,0 +1,254 @@
+"""A training from the command line: data met, split, given to the objective; what happens is told and drawn."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import torch
+import typer
+
+from medpipe.cli.exits import BAD_STREAM, GOOD, UNAVAILABLE, USAGE, WRITE_FAILED, Fatal
+from medpipe.cli.options import available_cores
+from medpipe.cli.publish import write_whole
+from medpipe.cli.signals import StopRequest
+from medpipe.cli.training_index import TableOptions, TrainingIndex, build_index, list_recordings, split_validation
+from medpipe.cli.training_source import RecordingBatches
+from medpipe.cli.training_text import text_vectors
+from medpipe.core.ecg import distributed
+from medpipe.core.ecg.objectives import build_objective
+from medpipe.core.ecg.presets import PRESETS as ENCODER_PRESETS
+from medpipe.core.ecg.pretrain import METRICS, Outcome, RunOptions, pretrain
+from medpipe.core.ecg.train_presets import TrainPreset, train_preset
+from medpipe.core.ecg.trained_folder import RunFacts
+from medpipe.core.errors import ModelError
+from medpipe.core.text_embed import TextEncoder, open_text_encoder
+
+_LOGGED_EVERY = 10
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRun:
+    """The options as the user gave them."""
+
+    inputs: list[str]
+    files_from: str | None
+    output: str
+    objective: str
+    preset: str | None
+    changes: list[str]
+    reports: str | None
+    report: list[str]
+    key: str
+    by: str | None
+    targets: str | None
+    text_model: str | None
+    missing: str
+    max_steps: int | None
+    workers: int
+    device: str
+    threads: int | None
+    compile: bool
+    checkpoint_every: int
+    resume: bool
+    quiet: bool
+
+    def settings(self) -> TrainPreset:
+        """The preset with the user's changes; BadParameter for what there is not."""
+        changes = dict(one.partition("=")[::2] for one in self.changes)
+        if self.text_model is not None:
+            changes["text_model"] = self.text_model
+        try:
+            made = train_preset(self.preset or self.objective).override(changes)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+        if made.objective != self.objective:
+            raise typer.BadParameter(f"--preset {self.preset} is of the objective {made.objective}")
+        return made
+
+    def check(self, preset: TrainPreset) -> None:
+        """Usage errors that the objective decides."""
+        if not self.inputs and self.files_from is None:
+            raise typer.BadParameter("no recordings: give files, folders or --files-from")
+        if preset.objective in ("merl", "kmerl") and self.reports is None:
+            raise typer.BadParameter(f"the objective {preset.objective} reads reports: give --reports")
+        if preset.objective in ("kmerl", "supreme") and self.targets is None:
+            raise typer.BadParameter(f"the objective {preset.objective} learns entities: give --targets")
+        if self.by is not None and self.reports is None:
+            raise typer.BadParameter("--by names a column of --reports")
+
+
+def train(command: str, run: TrainRun) -> int:
+    """Train to the end or to a signal; the exit code."""
+    preset = run.settings()
+    run.check(preset)
+    stop = StopRequest()
+    stop.install()
+    device = _device(run)
+    joined = distributed.join(device)
+    try:
+        outcome = _train(command, run, preset, device, stop)
+    except ModelError as error:
+        raise Fatal(UNAVAILABLE if error.unavailable else BAD_STREAM, str(error)) from None
+    except ArithmeticError as error:
+        raise Fatal(BAD_STREAM, f"{error}; the state before it is in {run.output}, try a lower rate") from None
+    except OSError as error:
+        raise Fatal(
+            WRITE_FAILED, f"{run.output}: {error.strerror or error}; --resume goes on when there is room"
+        ) from None
+    finally:
+        if joined:
+            torch.distributed.destroy_process_group()
+    return stop.exit_code if outcome.status == "stopped" else GOOD
+
+
+def _device(run: TrainRun) -> torch.device:
+    name = run.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise Fatal(UNAVAILABLE, f"--device {run.device}: torch finds no CUDA device")
+    shared = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(run.threads or max(1, available_cores() // shared))
+    return distributed.local_device(torch.device(name))
+
+
+def _train(command: str, run: TrainRun, preset: TrainPreset, device: torch.device, stop: StopRequest) -> Outcome:
+    from medpipe.formats.hdf5 import close_files
+
+    folder, first = Path(run.output), distributed.rank() == 0
+    index = _index(run, preset)
+    # Workers are forked: none of them must share an open HDF5 file.
+    close_files()
+    share = preset.validation_share
+    trained, held = split_validation(index, share, preset.seed)
+    if first and not run.quiet:
+        _say(command, _described(index, trained, held, run))
+    encoder = open_text_encoder(preset.text_model, str(device))
+    vectors = _vectors(encoder, index, preset, folder, run)
+    queries = (
+        torch.from_numpy(encoder.encode([name.lower() for name in index.names])) if index.targets is not None else None
+    )
+    objective = build_objective(preset, encoder.dim, queries)
+    sources = [
+        RecordingBatches(
+            part, ENCODER_PRESETS[objective.network.preset], vectors, preset.batch, preset.seed, run.workers,
+            run.missing, shuffled=part is trained,
+        )
+        for part in (trained, held)
+        if part is not None
+    ]  # fmt: skip
+    if sources[0].steps(distributed.world()) < 1:
+        raise Fatal(
+            USAGE, f"{len(trained.items)} recordings make no batch of {preset.batch} for each process; --batch-size"
+        )
+    facts = RunFacts(
+        text_model=encoder.name,
+        text_width=encoder.dim,
+        entities=tuple(index.names),
+        data={"recordings": len(trained.items), "validation": len(held.items) if held else 0, "digest": index.digest()},
+    )
+    options = RunOptions(
+        device=device, resume=run.resume, checkpoint_every=run.checkpoint_every, log_every=_LOGGED_EVERY,
+        max_steps=run.max_steps, compile=run.compile,
+    )  # fmt: skip
+    teller = Teller(command, run, preset.epochs * sources[0].steps(distributed.world()))
+    outcome = pretrain(
+        objective, sources[0], sources[1] if held else None, preset, facts, folder, options,
+        should_stop=lambda: stop.asked, tell=teller.tell,
+    )  # fmt: skip
+    if first:
+        teller.end(outcome, sum(source.replaced for source in sources))
+        _draw(folder, f"{preset.name}: {folder.name}")
+    return outcome
+
+
+def _index(run: TrainRun, preset: TrainPreset) -> TrainingIndex:
+    table = None
+    if run.reports is not None:
+        table = TableOptions(run.reports, run.key, run.report, run.by, preset.report_words)
+    return build_index(
+        list_recordings(run.inputs, run.files_from), table, run.targets, texts=preset.objective in ("merl", "kmerl")
+    )
+
+
+def _vectors(
+    encoder: TextEncoder, index: TrainingIndex, preset: TrainPreset, folder: Path, run: TrainRun
+) -> np.ndarray[Any, np.dtype[np.float32]] | None:
+    if preset.objective == "supreme":
+        return None
+    # The first process makes the file, the others wait and map it.
+    if distributed.rank() == 0:
+        text_vectors(encoder, index.texts, folder, quiet=run.quiet)
+    if distributed.together():
+        torch.distributed.barrier()
+    return text_vectors(encoder, index.texts, folder, quiet=True)
+
+
+def _described(index: TrainingIndex, trained: TrainingIndex, held: TrainingIndex | None, run: TrainRun) -> str:
+    parts = [f"{len(trained.items)} recordings to train on, {len(held.items) if held else 0} to validate"]
+    if index.texts:
+        parts.append(f"{len(index.texts)} different reports")
+    if index.names:
+        parts.append(f"{len(index.names)} entities")
+    parts += [f"{count} left out with {why}" for why, count in index.left_out.items() if count]
+    if held and run.by is None:
+        parts.append("split by recording: no --by names the patients")
+    return ", ".join(parts)
+
+
+class Teller:
+    """Progress on a terminal, else a line for each validation."""
+
+    def __init__(self, command: str, run: TrainRun, steps: int) -> None:
+        self._command, self._run = command, run
+        self._bar: Any = None
+        if not run.quiet and sys.stderr.isatty() and distributed.rank() == 0:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=run.max_steps or steps, unit=" steps", desc=command, file=sys.stderr)
+
+    def tell(self, line: dict[str, Any]) -> None:
+        """One line of metrics."""
+        if self._run.quiet:
+            return
+        if line["split"] == "train":
+            if self._bar is not None:
+                self._bar.n = line["step"]
+                self._bar.set_postfix(loss=f"{line['loss']:.4f}", refresh=True)
+            return
+        told = ", ".join(f"{k} {v:.4f}" for k, v in line.items() if isinstance(v, float))
+        if self._bar is not None:
+            self._bar.clear()
+        _say(self._command, f"step {line['step']}, validation: {told}")
+
+    def end(self, outcome: Outcome, replaced: int) -> None:
+        """How it ended."""
+        if self._bar is not None:
+            self._bar.close()
+        if self._run.quiet:
+            return
+        if replaced:
+            _say(self._command, f"{replaced} times a recording that could not be used was replaced by another")
+        if outcome.status == "stopped":
+            _say(self._command, f"stopped at step {outcome.step}; --resume goes on")
+            return
+        best = "" if outcome.best is None else f", best validation {outcome.best:.4f} at step {outcome.best_step}"
+        _say(self._command, f"{outcome.step} steps{best}: {self._run.output}")
+
+
+def _say(command: str, message: str) -> None:
+    print(f"{command}: {message}", file=sys.stderr)
+
+
+def _draw(folder: Path, title: str) -> None:
+    from medpipe.core.draw.curves import draw_curves
+    from medpipe.core.draw.ecg import render
+
+    lines = [orjson.loads(line) for line in (folder / METRICS).read_bytes().splitlines()]
+    write_whole(render(draw_curves(lines, title), "png", dpi=130), str(folder / "curves.png"))
