@@ -65,7 +65,7 @@ class Benchmark:
 
     def check(self) -> None:
         """Usage errors."""
-        for option, value, known in (("--split", self.split, SPLITS), ("--labels", self.labels, LABELS)):
+        for option, value, known in (("--part", self.split, SPLITS), ("--labels", self.labels, LABELS)):
             if value not in known:
                 raise typer.BadParameter(f"{option} {value}: there are {', '.join(known)}")
         if 0 < self.draws < 100:

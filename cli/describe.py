@@ -20,10 +20,11 @@ WORDS = {
     "--model": ("default", "smoke"),
     "--preset": ("merl", "kmerl"),
     "--uncertain": ("unknown", "1", "0"),
-    "--split": ("train", "val", "test"),
+    "--part": ("train", "val", "test"),
     "--objective": ("merl", "kmerl", "supreme"),
     "--text-model": ("default",),
     "--labels": ("exact", "merl"),
+    "--protocol": ("honest", "merl-released"),
     "--shard": ("slurm",),
     "--id": ("path", "stem", "hash", "key:"),
 }

@@ -27,7 +27,7 @@ def ecg_benchmark(
         list[str] | None,
         typer.Option("--sets", metavar="NAMES", help="Of super, sub, form, rhythm, cpsc, csn; default all given."),
     ] = None,
-    split: Annotated[str, typer.Option("--split", metavar="NAME", help="train, val or test.")] = "test",
+    part: Annotated[str, typer.Option("--part", metavar="NAME", help="train, val or test.")] = "test",
     labels: Annotated[
         str, typer.Option("--labels", metavar="exact|merl", help="Labels by name, or as MERL's tables have them.")
     ] = "exact",
@@ -78,7 +78,7 @@ def ecg_benchmark(
             splits=splits,
             folders={name: folder for name, folder in folders.items() if folder is not None},
             sets=split_names(sets),
-            split=split,
+            split=part,
             labels=labels,
             subsets=subsets,
             model=options,

@@ -18,6 +18,7 @@ COMMANDS = {
     "med-score": ("med_score", "predictions and truth in, metrics with confidence intervals out"),
     "ecg-encode": ("ecg_encode", "ECG files or records in, embeddings out"),
     "ecg-zeroshot": ("ecg_zeroshot", "ECGs or embeddings in, scores of text queries out"),
+    "ecg-probe": ("ecg_probe", "linear probing of a frozen encoder beside its baselines"),
     "ecg-benchmark": ("ecg_benchmark", "zero-shot evaluation on the six sets of MERL's protocol"),
     "ecg-train": ("ecg_train", "recordings with their reports in, an encoder of your own out"),
     "ecg-entities": ("ecg_entities", "reports in, cardiac entities out; vocabulary and training targets"),

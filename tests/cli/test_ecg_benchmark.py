@@ -113,7 +113,7 @@ def test_what_is_not_there_is_said(run: Run, copies: Path, tmp_path: Path) -> No
     base = ["--splits", copies / "splits", "-o", tmp_path / "x"]
     for options, code in (
         ([], 2), (["--ptbxl", copies / "ptbxl", "--sets", "csn"], 2), (["--ptbxl", tmp_path / "no"], 66),
-        (["--ptbxl", copies / "ptbxl", "--split", "val"], 66), (["--csn", copies / "csn", "--labels", "x"], 2),
+        (["--ptbxl", copies / "ptbxl", "--part", "val"], 66), (["--csn", copies / "csn", "--labels", "x"], 2),
         (["--ptbxl", copies / "ptbxl", "--lead-subsets", "I;X"], 2),
     ):  # fmt: skip
         done = run("ecg-benchmark", *base, *options)
