@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from medpipe.cli.exits import CLOSED_PIPE, WRITE_FAILED, Fatal
+from medpipe.cli.exits import CLOSED_PIPE, WORK_LEFT, WRITE_FAILED, Fatal
 from medpipe.cli.options import RunOptions
 
 # What a numerical library would start on its own: one thread a job keeps results and neighbours undisturbed.
@@ -134,6 +135,8 @@ def execute(app: Any, name: str, arguments: list[str] | None = None) -> NoReturn
     141 when the reader of standard output has gone, 74 when it takes no more.
     """
     _occupy_streams()
+    # Before a run has its own handler there is nothing to finish: a batch system may run the command again.
+    signal.signal(signal.SIGUSR1, lambda number, frame: sys.exit(WORK_LEFT))
     try:
         code = _exit_code(app, name, arguments)
         if sys.stdout is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -100,6 +101,8 @@ class Scoring:
         kept = self.settings["keep_arrays"]
         out = {key: value for key, value in record.items() if kept or key not in _EMBEDDED}
         said: dict[str, Any] = {"name": scorer.name, "sha256": encoder.sha256, "space": encoder.space}
+        if not encoder.trained:
+            said["trained"] = False
         if getattr(scorer, "together", False):
             # As in KAD, queries attend to each other: another list of classes gives other scores.
             said["depends_on_queries"] = True
@@ -133,6 +136,8 @@ class Scoring:
                     f"the embedding is in the space {made_by['space']} of {_named(made_by)},"
                     f" the model {_named(describe(encoder))} scores in {encoder.space}",
                 )
+            if not encoder.trained and not own:
+                print(f"{self.command}: {encoder.name} is untrained: its scores mean nothing", file=sys.stderr)
             return encoder, encoder.scorer(list(self.queries.values()))
         except ModelError as error:
             if own:

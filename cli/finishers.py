@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
 
+from medpipe.cli.apart import apart
 from medpipe.cli.output import FileOutput, Finisher
 from medpipe.cli.publish import publish
 
@@ -36,8 +38,17 @@ def _assemble(output: FileOutput, target: Path) -> None:
     from medpipe.formats.hdf5_write import assemble
 
     fresh = target.with_name(target.name + ".new")
-    with output.arrays.open("rb") as blobs:
-        assemble(output.lines, blobs, fresh, output.provenance)
+
+    def work() -> None:
+        with output.arrays.open("rb") as blobs:
+            assemble(output.lines, blobs, fresh, output.provenance)
+
+    try:
+        apart(work)
+    except OSError:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise
     publish(fresh, target)
 
 

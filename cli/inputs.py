@@ -218,7 +218,11 @@ def _rows(path: str, shown: str, ident: str, scheme: str) -> Iterator[_Found]:
     try:
         for row, name in enumerate(iterate_ids(path)):
             line = _row_line(path, row) if scheme.startswith("key:") else b""
-            yield "row" if shown == path else "spooled", _stream_id(name, line, scheme, ident, row), path, row, b""
+            made = _stream_id(name, line, scheme)
+            if made is None:
+                yield "failed", f"{ident}:{row}", shown, row, _without_key(scheme)
+            else:
+                yield "row" if shown == path else "spooled", made, path, row, b""
     except FormatError as error:
         yield "failed", ident, shown, 0, f"{error.kind}\n{error}".encode()
 
@@ -238,14 +242,22 @@ def _lines(stream: io.BufferedReader[Any], path: str, name: str, scheme: str) ->
     try:
         for number, line in read_lines(stream):
             ident = read_id(line) if scheme in ("path", "stem") else None
-            yield "line", ident or _stream_id(None, line, scheme, name, number), path, number, line
+            ident = ident or _stream_id(None, line, scheme)
+            if ident is None and scheme.startswith("key:"):
+                yield "failed", f"{name}:{number}", path, number, _without_key(scheme)
+            else:
+                yield "line", ident or f"{name}:{number}", path, number, line
     except decompression_errors():
         message = b"truncated\nthe compressed stream ends early or is damaged"
         yield "failed", f"{name}:{number + 1}", path, number + 1, message
 
 
-def _stream_id(ident: str | None, line: bytes, scheme: str, name: str, number: int) -> str:
-    """The id of a record in a stream; `NAME:NUMBER` when it has none."""
+def _without_key(scheme: str) -> bytes:
+    return f"no-id\nthe record has no {scheme.removeprefix('key:')}, which --id takes for its name".encode()
+
+
+def _stream_id(ident: str | None, line: bytes, scheme: str) -> str | None:
+    """The id of a record in a stream, given or under the key of the scheme; None when it has none."""
     from medpipe.formats.errors import FormatError
     from medpipe.formats.ids import hash_id
     from medpipe.formats.jsonl import decode
@@ -257,6 +269,4 @@ def _stream_id(ident: str | None, line: bytes, scheme: str, name: str, number: i
         except FormatError:
             value = None
         ident = str(value) if isinstance(value, str | int) and value != "" else None
-    if ident is None:
-        return f"{name}:{number}"
-    return hash_id(ident) if scheme == "hash" else ident
+    return hash_id(ident) if ident is not None and scheme == "hash" else ident

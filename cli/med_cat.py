@@ -80,6 +80,8 @@ def med_cat(
         ("--resample", resample),
     ):
         check_finite(option, value)
+    if end is not None and end <= (begin or 0.0):
+        raise typer.BadParameter(f"--from {begin or 0:g} --to {end:g}: no time lies between")
     if step is not None and segment is None:
         raise typer.BadParameter("--step goes with --segment")
     steps: dict[str, Any] = {

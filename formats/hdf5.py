@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -42,11 +43,11 @@ def open_file(path: str) -> h5py.File:
     try:
         file = h5py.File(path, "r")
     except FileNotFoundError:
-        raise FormatError("missing-file", "the HDF5 file is not there") from None
+        raise FormatError("missing-file", f"{os.path.basename(path)}: no such HDF5 file") from None
     except BlockingIOError:
-        raise FormatError("locked", "the HDF5 file is being written by another process") from None
+        raise FormatError("locked", f"{os.path.basename(path)} is being written by another process") from None
     except OSError:
-        raise FormatError("bad-hdf5", "not a readable HDF5 file, or a truncated one") from None
+        raise FormatError("bad-hdf5", f"{os.path.basename(path)}: no readable HDF5 file, or a truncated one") from None
     _open[path] = file
     while len(_open) > _OPEN_LIMIT:
         _open.popitem(last=False)[1].close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -111,6 +112,7 @@ def write_description(folder: Path, dim: int, facts: Mapping[str, Any]) -> None:
 
 def parity(encoder: nn.Module, folder: Path, x: Tensor, present: Tensor) -> float:
     """The largest difference between the torch twin's embeddings of x [B, 12, n] and those of the file."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(folder / NETWORK), providers=["CPUExecutionProvider"])

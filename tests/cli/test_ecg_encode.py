@@ -214,3 +214,9 @@ def test_leads_in_two_units_do_not_go_into_one_scale(run: Run, good_folder: Path
     done = run("ecg-encode", *options, stdin=json.dumps(record).encode())
     assert json.loads(done.stdout)["error"]["type"] == "mixed-units"
     assert run("ecg-encode", stdin=json.dumps(record).encode()).returncode == 0
+
+
+def test_nothing_is_written_to_the_home_folder(run: Run, good_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    done = run("ecg-encode", "rec/r00000.hea", cwd=good_folder, env={"HOME": str(tmp_path / "home")})
+    assert done.returncode == 0 and not list((tmp_path / "home").rglob("*"))

@@ -95,6 +95,20 @@ def test_a_full_disk_says_so_and_keeps_what_was_finished(many: Path, whole: Path
     assert target.read_bytes() == (whole / "x.jsonl").read_bytes()
 
 
+@pytest.mark.parametrize("short", [2_000, 100_000, 400_000])
+def test_a_disk_that_is_full_only_for_the_hdf5_file(many: Path, whole: Path, tmp_path: Path, short: int) -> None:
+    """The part fits, the file that the last pass makes of it does not."""
+    target, size = tmp_path / "x.h5", (whole / "x.h5").stat().st_size - short
+    command = [BIN / "med-cat", "--files-from", "list", *WORK, "-o", target, "--quiet"]
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))  # noqa: E731
+    done = subprocess.run(command, cwd=many, capture_output=True, check=False, preexec_fn=limit)
+    assert done.returncode == 74 and len(done.stderr.splitlines()) == 1 and b"--resume" in done.stderr
+    assert not target.exists() and not (tmp_path / "x.h5.new").exists()
+    process = start(many, target)
+    process.communicate()
+    assert target.read_bytes() == (whole / "x.h5").read_bytes()
+
+
 def test_a_full_device_behind_standard_output(run: Run, many: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run([BIN / "med-cat", "rec"], cwd=many, stdout=full, stderr=subprocess.PIPE, check=False)

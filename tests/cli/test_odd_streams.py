@@ -164,3 +164,21 @@ def test_folders_and_their_lists(run: Run, good_folder: Path, tmp_path: Path) ->
     (tmp_path / "empty").mkdir()
     done = run("med-cat", "empty", cwd=tmp_path)
     assert done.returncode == 66 and b"no recording" in done.stderr
+
+
+def test_a_record_without_the_key_of_its_name_is_an_error(run: Run) -> None:
+    done = run("med-cat", "--id", "key:pid", stdin=b'{"id":"c"}\n{"id":"d","pid":7}\n')
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert done.returncode == 1 and first["error"]["type"] == "no-id" and second["id"] == "7"
+
+
+def test_a_reference_that_leads_nowhere_names_its_file(run: Run, good_folder: Path, tmp_path: Path) -> None:
+    run("med-cat", "rec/r00000.hea", "--refs", tmp_path / "gone.h5", "-o", tmp_path / "x.jsonl", cwd=good_folder)
+    (tmp_path / "gone.h5").unlink()
+    done = run("ecg-encode", tmp_path / "x.jsonl")
+    error = json.loads(done.stdout)["error"]
+    assert error["type"] == "missing-file" and "gone.h5" in error["message"]
+
+
+def test_a_time_that_ends_before_it_begins_is_a_usage_error(run: Run, good_folder: Path) -> None:
+    assert run("med-cat", "--from", "5", "--to", "3", "rec", cwd=good_folder).returncode == 2
