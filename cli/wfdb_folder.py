@@ -68,11 +68,11 @@ def _write(path: Path, record: Record) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     signal, fs, leads = physical_signal(record)
     stored = record["signal"]
-    counts = materialise(stored) if record.get("gain") is not None else None
+    counts = stored if record.get("gain") is not None else None
     write_wfdb(
         path.parent,
         path.name,
-        materialise(signal),
+        signal,
         fs,
         leads,
         lead_units(record),

@@ -103,3 +103,15 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path, more):
     with pytest.raises(FormatError):
         write_wfdb(tmp_path, **given)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("spread", [0.5, 40.0])
+def test_pieces_of_a_long_recording_make_the_same_files(tmp_path: Path, monkeypatch, spread: float) -> None:
+    signal = np.random.default_rng(0).normal(0, spread, (3, 5000))
+    signal[1, 100:300] = np.nan
+    for name, size in (("whole", 1 << 21), ("parts", 999)):
+        monkeypatch.setattr("medpipe.formats.wfdb_write._BLOCK", size)
+        (tmp_path / name).mkdir()
+        write_wfdb(tmp_path / name, "r", signal, 250, ["I", "II", "V1"], ["mV", "mV", "NU"])
+    for suffix in (".dat", ".hea"):
+        assert (tmp_path / f"whole/r{suffix}").read_bytes() == (tmp_path / f"parts/r{suffix}").read_bytes()
