@@ -93,6 +93,9 @@ def train(command: str, run: TrainRun) -> int:
     joined = distributed.join(device)
     try:
         outcome = _train(command, run, preset, device, stop)
+        if joined:
+            distributed.leave()
+            joined = False
     except ModelError as error:
         raise Fatal(UNAVAILABLE if error.unavailable else BAD_STREAM, str(error)) from None
     except ArithmeticError as error:

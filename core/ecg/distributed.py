@@ -22,8 +22,7 @@ _PATIENCE: Final = timedelta(hours=2)
 def join(device: torch.device) -> bool:
     """Join the group that torchrun describes in the environment; False where there is none, or it is joined already.
 
-    NCCL on CUDA, where `device` is that of `local_device`, gloo elsewhere. The caller leaves by
-    torch.distributed.destroy_process_group.
+    NCCL on CUDA, where `device` is that of `local_device`, gloo elsewhere. The caller goes by `leave`.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
         return False
@@ -31,6 +30,15 @@ def join(device: torch.device) -> bool:
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
     return True
+
+
+def leave() -> None:
+    """Leave the group when all are done: one that goes earlier takes away what the others still hang on to.
+
+    After an error in one process call torch.distributed.destroy_process_group instead, which waits for nobody.
+    """
+    dist.barrier()
+    dist.destroy_process_group()
 
 
 def local_device(device: torch.device) -> torch.device:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 
 from medpipe.core.ecg import distributed
 from medpipe.core.ecg.contrastive import InfoNce
@@ -121,7 +120,7 @@ def main(folder: Path, how: str) -> None:
     else:
         distributed.join(torch.device("cpu"))
         several(folder, whole)
-        dist.destroy_process_group()
+        distributed.leave()
 
 
 def several(folder: Path, whole: Batch) -> None:
