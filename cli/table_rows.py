@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from itertools import chain
 
 from medpipe.cli.exits import BAD_STREAM, NO_STREAM, Fatal
 from medpipe.formats.compress import decompression_errors, open_decompressed
@@ -12,6 +13,7 @@ from medpipe.formats.ids import hash_id
 from medpipe.formats.jsonl import dump
 
 _TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst")
+_DELIMITERS = ",;\t"
 # A report is no book: longer cells are damage, such as a quote that is never closed.
 _LONGEST = 2**20
 # Kind, id, path, number of the row and line, as the inputs of a run are listed.
@@ -41,7 +43,8 @@ def table_rows(path: str, name: str, columns: tuple[str, ...], scheme: str) -> I
     try:
         with open(path, "rb") as raw:
             text = io.TextIOWrapper(open_decompressed(raw), "utf-8-sig", newline="")
-            rows = csv.reader(text, delimiter="\t" if ".tsv" in path.lower() else ",")
+            first = text.readline()
+            rows = csv.reader(chain([first], text), delimiter=max(_DELIMITERS, key=first.count))
             head = next(rows, [])
             wanted = _places(head, columns, path)
             ident_at = _ident_place(head, key, scheme, path)

@@ -60,6 +60,18 @@ def test_several_columns_are_one_report(run: Run, tmp_path: Path) -> None:
     assert other["kept"] == [1] and other["entities"][0]["name"] == "left bundle branch block"
 
 
+def test_tables_of_any_delimiter_and_compression(run: Run, tmp_path: Path) -> None:
+    import gzip
+
+    for name, delimiter in (("a.csv", ";"), ("b.tsv", "\t"), ("c.csv.gz", ",")):
+        text = f'\ufeffid{delimiter}report\r\n1{delimiter}"LBBB; no AF, one line\nand another"\r\n'
+        data = text.encode()
+        (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+        (made,) = records(run("ecg-entities", "extract", tmp_path / name).stdout)
+        assert made["id"] == "1" and "another" in made["report"], name
+        assert [one["status"] for one in made["entities"]] == ["present", "absent"]
+
+
 def test_shards_workers_and_resume_change_nothing(run: Run, tmp_path: Path) -> None:
     command = ["ecg-entities", "extract", "--id", "key:ecg_id", table(tmp_path), "--quiet"]
     whole = run(*command).stdout

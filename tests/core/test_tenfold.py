@@ -1,0 +1,59 @@
+"""The ten-fold evaluation: patients stay together, what is kept out is kept out whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from medpipe.core.ecg.fit import Plan, fit, predict
+from medpipe.core.ecg.phrases import taught
+from medpipe.core.ecg.ptbxl import CONCEPTS, Recordings
+from medpipe.core.ecg.tenfold import FOLDS, Variant, fold_of, gathered, zero_shot
+
+PLACE = {concept: place for place, concept in enumerate(CONCEPTS)}
+
+
+def recordings(count: int = 60) -> Recordings:
+    rng = np.random.default_rng(0)
+    labels = tuple({"CLBBB": k % 4 == 0, "CD": k % 2 == 0, "BBB": k % 2 == 0, "MI": k % 3 == 0} for k in range(count))
+    x = rng.normal(size=(count, 12, 1000)).astype(np.float32)
+    return Recordings(x, np.arange(count) // 2, np.zeros(count, np.int64), labels)
+
+
+def test_a_patient_is_in_one_fold() -> None:
+    folds = fold_of(recordings())
+    assert set(folds) == set(range(FOLDS)) and (folds[::2] == folds[1::2]).all()
+
+
+def test_a_name_that_is_kept_out_teaches_nothing_in_any_label_or_phrase() -> None:
+    variant = Variant(without=("CLBBB",))
+    table = variant.targets(recordings())
+    assert np.isnan(table[:, [PLACE["CLBBB"], PLACE["BBB"], PLACE["LBBB"]]]).all()
+    holds = np.arange(60) % 4 == 0
+    assert np.isnan(table[holds, PLACE["CD"]]).all() and not np.isnan(table[~holds, PLACE["CD"]]).any()
+    hidden = variant.hidden_phrases()
+    seen = [shares for (_, shares), gone in zip(taught(), hidden, strict=True) if not gone]
+    assert hidden.any() and not any({"CLBBB", "BBB", "LBBB", "WIDE-QRS"} & set(shares) for shares in seen)
+
+
+def test_logits_come_back_in_the_order_of_the_recordings(tmp_path) -> None:
+    whole = np.random.default_rng(0).normal(size=(3, 10, len(CONCEPTS))).astype(np.float32)
+    for fold in range(2):
+        rows = np.arange(fold, 10, 2)
+        np.savez(tmp_path / f"{fold}.npz", logits=whole[:, rows], rows=rows)
+    np.testing.assert_array_equal(gathered([tmp_path / "0.npz", tmp_path / "1.npz"], 10), whole)
+
+
+def test_a_score_is_the_share_weighted_mean_of_logits() -> None:
+    logits = np.zeros((1, len(CONCEPTS)), np.float32)
+    logits[0, 3] = 2.0
+    shares = np.zeros((1, len(CONCEPTS) + 1), np.float32)
+    shares[0, 3], shares[0, -1] = 0.75, 0.25
+    assert zero_shot(logits, shares)[0, 0] == 0.75 * 2.0 - 0.25 * 5.0
+
+
+def test_training_without_masks_sees_every_lead(tmp_path) -> None:
+    x = torch.randn(8, 12, 400)
+    plan = Plan(6, epochs=1, batch=4, widths=(8, 8), dim=8, lead_masking=False)
+    network = fit(x, torch.randint(0, 2, (8, 6)).float(), plan, tmp_path, lambda line: None)
+    assert predict(network, x).shape == (8, 6)
