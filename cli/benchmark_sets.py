@@ -85,6 +85,8 @@ def read_set(name: str, splits: Path, recordings: Path, split: str, labels: str)
         raise Fatal(BAD_STREAM, f"{table}: a recording is in it twice")
     patients = [row.get("patient_id") or ident for row, ident in zip(rows, ids, strict=True)]
     paths = list(_located(rows, source, recordings))
+    # A record of the other rate has another name, and that is what predictions will call it.
+    ids = [PurePosixPath(path).stem for path in paths]
     return BenchmarkSet(name, ids, patients, classes, np.array(found, np.int8), paths)
 
 

@@ -100,6 +100,22 @@ def test_a_run_scores_measures_and_goes_on(run: Run, copies: Path, tmp_path: Pat
     assert own["class:MI"]["auroc_ci95"] == rows["super/I/class:MI"]["auroc_ci95"]
 
 
+def test_records_of_the_other_rate_are_measured_too(run: Run, copies: Path, tmp_path: Path) -> None:
+    table = copies / "splits/ptbxl/super_class/ptbxl_super_class_test.csv"
+    lines = [line.split(",") for line in table.read_text().splitlines()]
+    place = lines[0].index("filename_hr")
+    low = [["filename_lr", *lines[0]], *([row[place], *row] for row in lines[1:])]
+    for row in low[1:]:
+        row[place + 1] = row[place + 1].replace("/r0", "/absent_hr_r0")
+    (tmp_path / "s/ptbxl/super_class").mkdir(parents=True)
+    text = "\n".join(",".join(row) for row in low) + "\n"
+    (tmp_path / "s/ptbxl/super_class/ptbxl_super_class_test.csv").write_text(text)
+    options = ["--splits", tmp_path / "s", "--ptbxl", copies / "ptbxl", "--sets", "super", "--lead-subsets", "I"]
+    done = run("ecg-benchmark", *options, "--draws", "0", "-o", tmp_path / "o")
+    rows = {row["id"]: row for row in map(json.loads, done.stdout.splitlines())}
+    assert done.returncode == 0 and rows["super/I/class:NORM"]["n"] == 12
+
+
 def test_another_run_is_compared_with_it(run: Run, copies: Path, tmp_path: Path) -> None:
     base = ["--splits", copies / "splits", "--ptbxl", copies / "ptbxl", "--sets", "super", "--quiet"]
     run("ecg-benchmark", *base, "-o", tmp_path / "a", "--lead-subsets", "12")
