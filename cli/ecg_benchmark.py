@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from medpipe.cli import ecg_options
+from medpipe.cli import ecg_options, score_options
 from medpipe.cli.command import execute, plain_command
 
 NAME = "ecg-benchmark"
@@ -53,11 +53,9 @@ def ecg_benchmark(
     ] = None,
     jobs: Annotated[int | None, typer.Option("-j", "--jobs", metavar="N", min=0, help="Worker processes.")] = None,
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1 or auto.")] = "cpu",
-    draws: Annotated[int, typer.Option("--draws", metavar="N", min=0, help="Bootstrap draws of patients.")] = 1000,
-    seed: Annotated[int, typer.Option("--seed-draws", metavar="N", min=0, help="Seed of the draws.")] = 0,
-    table: Annotated[
-        bool, typer.Option("--table", help="The table on standard output, in place of JSON Lines.")
-    ] = False,
+    draws: score_options.Draws = 1000,
+    seed: score_options.SeedDraws = 0,
+    table: score_options.Table = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no table on stderr.")] = False,
 ) -> int:
     """Score the classes of MERL's benchmark by their names, for subsets of leads, with intervals by patient.
@@ -67,6 +65,7 @@ def ecg_benchmark(
     that was stopped goes on where it was.
     """
     ecg_options.check_choices(missing, init, arch, model, preset, None)
+    score_options.check_draws(draws)
     from medpipe.cli.benchmark import Benchmark, run_benchmark
     from medpipe.cli.options import split_names
 

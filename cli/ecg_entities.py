@@ -42,8 +42,8 @@ def extract(
     """
     if base_url is not None and model is None:
         raise typer.BadParameter("--base-url needs --model: which model the server should run")
-    if cache is not None and model is None:
-        raise typer.BadParameter("--cache goes with --model")
+    if model is None and (cache is not None or not confirm):
+        raise typer.BadParameter(f"{'--cache' if cache is not None else '--no-confirm'} goes with --model")
     from medpipe.cli.entities import ExtractRun, run_extract
 
     return run_extract(NAME, run, ExtractRun(split_names(report) or ["report"], model, base_url, confirm, cache))

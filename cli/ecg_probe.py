@@ -6,14 +6,12 @@ from typing import Annotated
 
 import typer
 
-from medpipe.cli import ecg_options
+from medpipe.cli import ecg_options, score_options
 from medpipe.cli.command import execute, plain_command
 from medpipe.cli.options import RunOptions, split_names
 
 NAME = "ecg-probe"
 PROTOCOLS = ("honest", "merl-released")
-# An end of a 95 % interval then rests on the two or three outermost draws.
-_FEWEST_DRAWS = 100
 
 
 def ecg_probe(
@@ -35,9 +33,7 @@ def ecg_probe(
     test_folds: Annotated[
         str | None, typer.Option("--test-folds", metavar="LIST", help="Folds to test on: 10.")
     ] = None,
-    id_column: Annotated[
-        str, typer.Option("--id-column", metavar="NAME", help="The truth table's column of record ids.")
-    ] = "id",
+    id_column: score_options.IdColumn = "id",
     by: Annotated[
         str | None,
         typer.Option("--by", metavar="NAME", help="Column of patients: fractions and intervals draw whole patients."),
@@ -79,20 +75,11 @@ def ecg_probe(
         typer.Option("--batch-size", metavar="N", min=1, help="Windows a model sees at once. Default 1, 32 on CUDA."),
     ] = None,
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1 or auto.")] = "cpu",
-    draws: Annotated[
-        int, typer.Option("--draws", metavar="N", min=0, help="Bootstrap draws: at least 100, or 0 for no intervals.")
-    ] = 1000,
-    seed: Annotated[int, typer.Option("--seed-draws", metavar="N", min=0, help="Seed of the draws.")] = 0,
-    min_support: Annotated[
-        int,
-        typer.Option(
-            "--min-support", metavar="N", min=1, help="Positives that a class needs for the second macro mean."
-        ),
-    ] = 10,
+    draws: score_options.Draws = 1000,
+    seed: score_options.SeedDraws = 0,
+    min_support: score_options.MinSupport = 10,
     output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where the metrics go.")] = "-",
-    table: Annotated[
-        bool, typer.Option("--table", help="The table on standard output, in place of JSON Lines.")
-    ] = False,
+    table: score_options.Table = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no table and no messages on stderr.")] = False,
 ) -> int:
     """Probe a frozen ECG encoder: L2 logistic regression on its embeddings at 1, 10 and 100 % of the labels.
@@ -104,8 +91,7 @@ def ecg_probe(
     table goes to stderr.
     """
     ecg_options.check_choices(missing, init, arch, model, preset, None)
-    if 0 < draws < _FEWEST_DRAWS:
-        raise typer.BadParameter(f"--draws {draws}: the ends of an interval need {_FEWEST_DRAWS}; 0 makes none")
+    score_options.check_draws(draws)
     if protocol not in PROTOCOLS:
         raise typer.BadParameter(f"--protocol {protocol}: there are {', '.join(PROTOCOLS)}")
     encoding = RunOptions(

@@ -99,6 +99,8 @@ def write_vocabulary(streams: list[str], least: int, most: int | None, cosine: f
     tower = open_text_tower()
     merged = merge(terms, lambda names: np.stack([*map(tower.encode, names)]), cosine) if cosine < 1 else terms
     kept = cut(merged, least, most)
+    if not kept:
+        raise Fatal(BAD_STREAM, f"no entity is claimed by {least} of {counts.reports} reports; --min-count")
     names = [term.name for term in kept]
     facts = {
         "format": FORMAT, "digest": digest(names), "reports": counts.reports, "errors": errors,

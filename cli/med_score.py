@@ -6,12 +6,11 @@ from typing import Annotated
 
 import typer
 
+from medpipe.cli import score_options
 from medpipe.cli.command import command_group, execute
 from medpipe.cli.options import check_finite, split_names
 
 NAME = "med-score"
-# An end of a 95 % interval then rests on the two or three outermost draws.
-_FEWEST_DRAWS = 100
 
 
 def labels(
@@ -25,9 +24,7 @@ def labels(
             "--against", metavar="FILE", help="A second stream: both sides, and paired differences, first minus second."
         ),
     ] = None,
-    id_column: Annotated[
-        str, typer.Option("--id-column", metavar="NAME", help="The truth table's column of record ids.")
-    ] = "id",
+    id_column: score_options.IdColumn = "id",
     by: Annotated[
         str | None, typer.Option("--by", metavar="NAME", help="Column of patients: intervals resample whole patients.")
     ] = None,
@@ -38,20 +35,11 @@ def labels(
         list[float] | None,
         typer.Option("--threshold", metavar="X", help="Add this threshold to the tables; repeatable."),
     ] = None,
-    draws: Annotated[
-        int, typer.Option("--draws", metavar="N", min=0, help="Bootstrap draws: at least 100, or 0 for no intervals.")
-    ] = 1000,
+    draws: score_options.Draws = 1000,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the draws.")] = 0,
-    min_support: Annotated[
-        int,
-        typer.Option(
-            "--min-support", metavar="N", min=1, help="Positives that a class needs for the second macro mean."
-        ),
-    ] = 10,
+    min_support: score_options.MinSupport = 10,
     output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where the metrics go.")] = "-",
-    table: Annotated[
-        bool, typer.Option("--table", help="The table on standard output, in place of JSON Lines.")
-    ] = False,
+    table: score_options.Table = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No table and no messages on stderr.")] = False,
 ) -> int:
     """Score multi-label predictions: AUROC, AUPRC, thresholds, with bootstrap intervals.
@@ -61,8 +49,7 @@ def labels(
     """
     if thresholds and against is not None:
         raise typer.BadParameter("--threshold goes with one stream, not with --against")
-    if 0 < draws < _FEWEST_DRAWS:
-        raise typer.BadParameter(f"--draws {draws}: the ends of an interval need {_FEWEST_DRAWS}; 0 makes none")
+    score_options.check_draws(draws)
     for threshold in thresholds or []:
         check_finite("--threshold", threshold)
     from medpipe.cli.label_scores import LabelRun, score

@@ -95,11 +95,14 @@ def build_index(items: list[Item], table: TableOptions | None, targets: str | No
     index = TrainingIndex(items, text_of=np.full(len(items), _UNKNOWN), groups=[name_of(item.id) for item in items])
     kept = np.ones(len(items), bool)
     place = {name_of(item.id): row for row, item in enumerate(items)}
+    short = 0
     if table is not None:
-        _add_table(index, place, table)
+        short = _add_table(index, place, table)
     if texts:
         kept &= index.text_of >= 0
-        index.left_out["no report"] = int((~kept).sum())
+        index.left_out["no report"] = int((~kept).sum()) - short
+        if table is not None:
+            index.left_out[f"a report of fewer than {table.words} words (--set report_words=1 keeps them)"] = short
     if targets is not None:
         known = _add_targets(index, place, targets)
         index.left_out["no targets"] = int((kept & ~known).sum())
@@ -113,11 +116,12 @@ def _told(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} with {why}" for why, count in counts.items() if count)
 
 
-def _add_table(index: TrainingIndex, place: dict[str, int], table: TableOptions) -> None:
+def _add_table(index: TrainingIndex, place: dict[str, int], table: TableOptions) -> int:
+    """Reports and patients of the recordings; how many reports are too short."""
     columns = (*table.report, *((table.by,) if table.by else ()))
     options = InputOptions([table.path], id_scheme=f"key:{table.key}", columns=columns)
     seen: dict[str, int] = {}
-    found = 0
+    found = short = 0
     for record in _records(options):
         row = place.get(name_of(str(record["id"])))
         if row is None:
@@ -127,12 +131,16 @@ def _add_table(index: TrainingIndex, place: dict[str, int], table: TableOptions)
             if table.by not in record:
                 raise Fatal(BAD_STREAM, f"{table.path}: {record['id']} has no {table.by}")
             index.groups[row] = str(record[table.by]).strip() or index.groups[row]
-        text = cleaned(report_text(record, table.report), table.words)
+        given = report_text(record, table.report)
+        text = cleaned(given, table.words)
         if text is not None:
             index.text_of[row] = seen.setdefault(text, len(seen))
+        else:
+            short += bool(given.strip())
     if not found:
         raise Fatal(BAD_STREAM, f"{table.path}: none of its {table.key} is the name of a recording")
     index.texts = list(seen)
+    return short
 
 
 def _add_targets(index: TrainingIndex, place: dict[str, int], path: str) -> NDArray[np.bool_]:

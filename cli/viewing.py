@@ -195,9 +195,8 @@ def _saliency(record: Record, view: View) -> Saliency | None:
     asked = view.attention or max(queries, key=lambda query: scores.get(query, -math.inf))
     if asked not in queries:
         raise FormatError("no-attention", f"no attention for {asked}; there is for {', '.join(map(str, queries))}")
-    if view.begin:
-        return None
-    return Saliency(np.asarray(materialise(weights)[queries.index(asked)], np.float32), names, float(seconds), asked)
+    chosen = np.asarray(materialise(weights)[queries.index(asked)], np.float32)
+    return Saliency(chosen, names, float(seconds), asked, view.begin)
 
 
 def _scores(record: Record) -> dict[str, float] | None:

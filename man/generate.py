@@ -101,7 +101,7 @@ def page(command: Command, examples: list[list[str]]) -> str:
             lines += option_lines(option)
     lines += [".SH EXIT STATUS"]
     for code, meaning in _EXITS.items():
-        if name in RECORD_COMMANDS or code in _PLAIN_EXITS:
+        if name in (*RECORD_COMMANDS, "ecg-train", "ecg-probe") or code in _PLAIN_EXITS:
             lines += [".TP", str(code), *prose(meaning)]
     lines += [*_files(name), *_environment(name), ".SH EXAMPLES"]
     for text, line in examples:

@@ -21,7 +21,7 @@ complete -c ecg-benchmark -l seen -r -F -d 'Classes that training knew, one a li
 complete -c ecg-benchmark -l against -r -F -d 'Another run\'s folder: paired differences.'
 complete -c ecg-benchmark -s j -l jobs -x -d 'Worker processes.'
 complete -c ecg-benchmark -l device -x -a 'cpu cuda auto' -d 'cpu, cuda, cuda:1 or auto.'
-complete -c ecg-benchmark -l draws -x -d 'Bootstrap draws of patients.'
+complete -c ecg-benchmark -l draws -x -d 'Bootstrap draws: at least 100, or 0 for no intervals.'
 complete -c ecg-benchmark -l seed-draws -x -d 'Seed of the draws.'
 complete -c ecg-benchmark -l table -d 'The table on standard output, in place of JSON Lines.'
 complete -c ecg-benchmark -l quiet -d 'No progress and no table on stderr.'

@@ -190,7 +190,7 @@ complete -c medpipe -n '__fish_seen_subcommand_from ecg-benchmark' -l seen -r -F
 complete -c medpipe -n '__fish_seen_subcommand_from ecg-benchmark' -l against -r -F -d 'Another run\'s folder: paired differences.'
 complete -c medpipe -n '__fish_seen_subcommand_from ecg-benchmark' -s j -l jobs -x -d 'Worker processes.'
 complete -c medpipe -n '__fish_seen_subcommand_from ecg-benchmark' -l device -x -a 'cpu cuda auto' -d 'cpu, cuda, cuda:1 or auto.'
-complete -c medpipe -n '__fish_seen_subcommand_from ecg-benchmark' -l draws -x -d 'Bootstrap draws of patients.'
+complete -c medpipe -n '__fish_seen_subcommand_from ecg-benchmark' -l draws -x -d 'Bootstrap draws: at least 100, or 0 for no intervals.'
 complete -c medpipe -n '__fish_seen_subcommand_from ecg-benchmark' -l seed-draws -x -d 'Seed of the draws.'
 complete -c medpipe -n '__fish_seen_subcommand_from ecg-benchmark' -l table -d 'The table on standard output, in place of JSON Lines.'
 complete -c medpipe -n '__fish_seen_subcommand_from ecg-benchmark' -l quiet -d 'No progress and no table on stderr.'

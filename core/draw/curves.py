@@ -47,7 +47,9 @@ def _panel(axes: Any, lines: Sequence[Mapping[str, Any]], keys: Sequence[str], n
         if smooth and len(values) > 20:
             axes.plot(steps, values, color=colour, linewidth=0.5, alpha=0.3)
             values = _moving_mean(values, max(5, len(values) // 40))
-        axes.plot(steps, values, color=colour, linewidth=1.4, label=key, marker="" if smooth else "o", markersize=3)
+        axes.plot(
+            steps, values, color=colour, linewidth=1.4, label=key, marker="o" if len(values) < 20 else "", markersize=3
+        )
     if keys:
         axes.legend(fontsize=7, frameon=False)
     else:

@@ -83,7 +83,8 @@ def draw_ecg(
         )
     said = _footer(signal, fs, start, total_seconds, scaled, [lead for lead in leads if lead in cut])
     if saliency is not None:
-        said += f"    shaded: where the model looked for {saliency.label}"
+        share = f"up to {saliency.strongest:.1f} times an even share"
+        said += f"    shaded: where the model looked for {saliency.label}, {share}"
     axes.text(_MARGIN, 3.2, said, size=7, color=_QUIET, parse_math=False)
     if scores:
         draw_scores(figure, scores, score_kind, left_mm=width, height_mm=height)

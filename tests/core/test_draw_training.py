@@ -45,8 +45,25 @@ def test_a_lead_is_shaded_where_its_weights_are() -> None:
     assert shaded(Saliency(np.zeros((1, 10), np.float32), None, 10.0, "x")) == plain
 
 
+def test_even_attention_is_no_finding() -> None:
+    even = Saliency(
+        np.full((12, 10), 1 / 120, np.float32) + np.linspace(0, 1e-5, 10, dtype=np.float32), None, 10.0, "x"
+    )
+    row = even.row("I")
+    assert row is not None and row.max() < 1e-3 and even.strongest == pytest.approx(1, abs=1e-2)
+
+
 def test_weights_are_shown_on_one_scale_for_all_leads() -> None:
-    saliency = Saliency(np.array([[1.0, 2.0], [4.0, 0.0]], np.float32), ["I", "II"], 10.0, "x")
+    weights = np.ones((2, 50), np.float32)
+    weights[0, 3], weights[1, 7] = 40.0, 10.0
+    saliency = Saliency(weights, ["I", "II"], 10.0, "x")
     first, second, absent = (saliency.row(lead) for lead in ("I", "II", "V1"))
     assert first is not None and second is not None and absent is None
-    assert first.tolist() == [0.25, 0.5] and second.tolist() == [1.0, 0.0]
+    assert first[3] == 1.0 and 0.1 < second[7] < 0.25 and first[0] == second[0] == 0.0
+
+
+def test_the_shade_moves_with_the_time_that_is_drawn() -> None:
+    weights = np.zeros((1, 10), np.float32)
+    weights[0, 4] = 1.0
+    whole, later = shaded(Saliency(weights, ["I"], 10.0, "x")), shaded(Saliency(weights, ["I"], 10.0, "x", start=6.0))
+    assert whole == shaded(None) + 1 and later == shaded(None)

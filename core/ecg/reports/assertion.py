@@ -1,7 +1,8 @@
 """Whether a finding is claimed, denied or doubted, by the words around it (after NegEx, Chapman et al. 2001).
 
-Reports are telegrams: a word of doubt before a finding holds for it and for what is joined to it by `and`, `or`, a
-comma or a slash, a word after it for the finding before and what is joined to that.
+Reports are telegrams: a word of doubt before a finding holds for it and for what `and`, `or` or a slash joins to it, a
+word after it for the finding before and what is joined to that. A comma alone joins nothing, unless it belongs to a
+list that ends in `and` or `or`: `no A, B or C` denies three, `possible A, B` doubts one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from medpipe.core.ecg.reports.entity import Status
 from medpipe.core.ecg.reports.text import compiled, table
@@ -18,8 +20,10 @@ Span = tuple[int, int]
 # Words between a trigger and its finding, at most.
 _REACH_BEFORE = 6
 _REACH_AFTER = 3
+_OLD = r"(?:(?:old|acute|alter|of)\s+)*"
 # In PTB-XL's reports four blanks begin a further item of a list.
-_JOINED = re.compile(r"(?:\s*[,/&+]\s*|\s+(?:and|or|und|oder|bzw\.?)\s+(?:/\s*)?|\s{3,})(?:(?:old|acute|alter|of)\s+)*")
+_JOINED = re.compile(rf"(?:\s*,?\s*(?:\b(?:and|or|nor|und|oder|noch|bzw\.?)\s+|[/&+]\s*)(?:/\s*)?|\s{{3,}}){_OLD}")
+_COMMA = re.compile(rf"\s*,\s*{_OLD}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,34 +71,30 @@ def _marks(sentence: str, findings: Sequence[Span], language: str) -> list[tuple
 
 def _before(sentence: str, findings: Sequence[Span], mark: Span) -> list[int]:
     """The findings that follow a trigger: the next within reach, and those joined to it."""
-    reached: list[int] = []
-    end = mark[1]
-    for index, (start, stop) in enumerate(findings):
-        if start < mark[1]:
-            continue
-        gap = sentence[end:start]
-        if not (_near(gap, _REACH_BEFORE) if not reached else _JOINED.fullmatch(gap)):
-            break
-        reached.append(index)
-        end = stop
-    return reached
+    after = [index for index, (start, _) in enumerate(findings) if start >= mark[1]]
+    if not after or len(sentence[mark[1] : findings[after[0]][0]].split()) > _REACH_BEFORE:
+        return []
+    gaps = [sentence[findings[one][1] : findings[other][0]] for one, other in pairwise(after)]
+    return after[: 1 + _linked(gaps)]
 
 
 def _after(sentence: str, findings: Sequence[Span], mark: Span) -> list[int]:
     """The finding before a trigger within reach, and those joined to it."""
-    reached: list[int] = []
-    begin = mark[0]
-    for index in range(len(findings) - 1, -1, -1):
-        start, stop = findings[index]
-        if stop > mark[0]:
-            continue
-        gap = sentence[stop:begin]
-        if not (_near(gap, _REACH_AFTER) if not reached else _JOINED.fullmatch(gap)):
+    before = [index for index, (_, stop) in enumerate(findings) if stop <= mark[0]][::-1]
+    between = sentence[findings[before[0]][1] : mark[0]] if before else ""
+    # Behind a comma stands another matter.
+    if not before or "," in between or len(between.split()) > _REACH_AFTER:
+        return []
+    gaps = [sentence[findings[other][1] : findings[one][0]] for one, other in pairwise(before)]
+    return before[: 1 + _linked(gaps, commas=False)]
+
+
+def _linked(gaps: Sequence[str], *, commas: bool = True) -> int:
+    """How many of the gaps between findings, from the first on, join; commas only up to the last `and` or `or`."""
+    count = 0
+    for number, gap in enumerate(gaps, 1):
+        if _JOINED.fullmatch(gap):
+            count = number
+        elif not (commas and _COMMA.fullmatch(gap)):
             break
-        reached.append(index)
-        begin = start
-    return reached
-
-
-def _near(gap: str, words: int) -> bool:
-    return len(gap.split()) <= words
+    return count

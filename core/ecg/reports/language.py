@@ -12,8 +12,9 @@ SUPPORTED: Final = {"en": "English", "de": "German"}
 _WORDS: Final = {
     "en": "the is are in of with and or no not this may due to rhythm wave waves normal ecg sinus left right block axis"
     " deviation branch bundle segments leads voltage infarction fibrillation beats tracing changes possible probable"
-    " trace tachycardia bradycardia old cannot excluded inversion depression elevation hypertrophy premature",
+    " stemi trace tachycardia bradycardia old cannot excluded inversion depression elevation hypertrophy premature",
     "de": "der die das und oder in von mit kein keine nicht ekg sinusrhythmus rhythmus normales normal lagetyp linkstyp"
+    " zustand nach verdacht auf"
     " rechtstyp typ block links rechts schenkelblock rechtsschenkelblock linksschenkelblock vorhofflimmern flattern"
     " extrasystole ableitungen infarkt wahrscheinlich möglich auszuschliessen alter unbestätigter bericht abnorm"
     " abnormales abnormes sinustachykardie sinusbradykardie arrhythmie linkshypertrophie niederspannung"
@@ -40,6 +41,11 @@ NAMES: Final = {
     "pt": "Portuguese",
 }
 _WORD: Final = re.compile(r"[^\W\d_][^\W\d_-]*(?:-[^\W\d_]+)*")
+# What German compounds end in (`Vorderwandinfarkt`, `st-senkung`), and abbreviations of its reports (`V.a.`, `Z.n.`).
+_GERMAN: Final = re.compile(
+    r"\w(?:wandinfarkt|schenkelblock|hypertrophie|rhythmus|flimmern|flattern|senkung|hebung|störung|schaden|spannung"
+    r"|verlängerung|tachykardie|bradykardie|lagetyp)(?:en)?\b|\b[vz]\.\s?[an]\."
+)
 _LONG_WORD: Final = re.compile(r"(?<![\w\\])[^\W\d_]{5,}(?!\w)")
 # Of a report's words, the share that its language must know.
 _LEAST: Final = 0.2
@@ -59,6 +65,7 @@ def detect(text: str) -> str | None:
     """Two letters for the language of a normalised report; None where no language knows enough of its words."""
     words = _WORD.findall(text)
     known = {language: sum(word in own for word in words) for language, own in _vocabulary().items()}
+    known["de"] += len(_GERMAN.findall(text))
     # Equal counts go to the first, so a lone `ecg` is English.
     best = max(known, key=lambda language: known[language])
     return best if words and known[best] and known[best] >= _LEAST * len(words) else None

@@ -13,7 +13,7 @@ _SHORT = (
     *("chron", "intraventr", "term", "neg", "mögl", "moegl", "unbest", "unspez", "path", "evtl", "ca", "bzw", "inkl"),
     *("resp", "approx", "vs", "dr", "st", "incl", "ant", "inf", "lat", "post"),
 )
-_NO_END = "".join(rf"(?<!\b{word})" for word in (*_SHORT, "v", "z", "d", "b"))
+_NO_END = "".join(rf"(?<!\b{word})" for word in (*_SHORT, "v", "z", "d", "b", "a", "n"))
 _END = re.compile(rf"(?<!\d){_NO_END}[.;!?](?=\s|$)|\n")
 _UMLAUTS = {"ä": "(?:ä|ae)", "ö": "(?:ö|oe)", "ü": "(?:ü|ue)"}
 
@@ -40,7 +40,8 @@ def compiled(pattern: str) -> re.Pattern[str]:
     for umlaut, spelt in _UMLAUTS.items():
         pattern = pattern.replace(umlaut, spelt)
     pattern = pattern.replace(" ?", r"\s*").replace(" ", r"\s+")
-    return re.compile(rf"(?<![\w-])(?:{pattern})(?![\w])" if not pattern.startswith("\\?") else pattern)
+    # A question mark stands right behind its word.
+    return re.compile(rf"(?:(?<![\w-])|(?=\?))(?:{pattern})(?!\w)")
 
 
 TABLES = ("entities.tsv", "lexicon_en.tsv", "lexicon_de.tsv", "territories.tsv", "triggers.tsv")

@@ -1,0 +1,27 @@
+"""Options of the scoring commands, each written once: truth, bootstrap draws, what is shown."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+# An end of a 95 % interval then rests on the two or three outermost draws.
+_FEWEST_DRAWS = 100
+
+IdColumn = Annotated[str, typer.Option("--id-column", metavar="NAME", help="The truth table's column of record ids.")]
+Draws = Annotated[
+    int, typer.Option("--draws", metavar="N", min=0, help="Bootstrap draws: at least 100, or 0 for no intervals.")
+]
+SeedDraws = Annotated[int, typer.Option("--seed-draws", metavar="N", min=0, help="Seed of the draws.")]
+MinSupport = Annotated[
+    int,
+    typer.Option("--min-support", metavar="N", min=1, help="Positives that a class needs for the second macro mean."),
+]
+Table = Annotated[bool, typer.Option("--table", help="The table on standard output, in place of JSON Lines.")]
+
+
+def check_draws(draws: int) -> None:
+    """BadParameter for too few draws to speak of an interval."""
+    if 0 < draws < _FEWEST_DRAWS:
+        raise typer.BadParameter(f"--draws {draws}: the ends of an interval need {_FEWEST_DRAWS}; 0 makes none")
