@@ -97,6 +97,10 @@ def _macro_table(by_id: dict[str, Row], fits: Fits, fractions: list[float], name
     header = ["training labels", *map(percent, fractions)]
     records = [_range([fit.records for fit in fits["model", fraction]]) for fraction in fractions]
     lines = [["  records", *records]]
+    unlearnt = [_range([int((~fit.probed.learnt).sum()) for fit in fits["random", fraction]]) for fraction in fractions]
+    if any(cell != "0" for cell in unlearnt):
+        # A constant for lack of labels is 0.5 without any doubt: it narrows the interval of the mean.
+        lines.append(["  classes scored as a constant", *unlearnt])
 
     def line(title: str, method: str, shown: Callable[[Row], str]) -> list[str]:
         return [title, *(shown(by_id[f"{method}/{fraction:g}/{name}"]) for fraction in fractions)]
