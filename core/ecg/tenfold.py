@@ -1,7 +1,6 @@
-"""The network of the default checkpoint, ten-fold by patient: `python -m medpipe.core.ecg.tenfold --out DIR`.
+"""The network of the default checkpoint, out of fold by patient: `python -m medpipe.core.ecg.tenfold --out DIR`.
 
-Every recording here is judged by a network that never saw its patient, by the words of the query: the superclasses by
-their names, and with --without names that no network was taught. Nothing is chosen by these figures. The shipped
+Every recording is judged by a network that never saw its patient. Nothing is chosen by these judgements. The shipped
 checkpoint adds soft targets and calibration to this (`train_default`); neither is in here, so that a fold takes one
 network. Data from MEDPIPE_DATA; what is finished is kept in DIR, so that a second run goes on.
 """
@@ -9,7 +8,6 @@ network. Data from MEDPIPE_DATA; what is finished is kept in DIR, so that a seco
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -22,45 +20,29 @@ import torch
 from numpy.typing import NDArray
 
 from medpipe.core.ecg import ptbxl
-from medpipe.core.ecg.baselines import fitted, spectra
-from medpipe.core.ecg.default_model import open_text_tower
-from medpipe.core.ecg.evaluate import auroc, interval, macro, pooled
+from medpipe.core.ecg.evaluate import pooled
 from medpipe.core.ecg.fit import Plan, fit, predict
-from medpipe.core.ecg.phrases import name, taught
-from medpipe.core.ecg.ptbxl import CONCEPTS, SUPERCLASSES, UNIONS, Recordings
-from medpipe.core.ecg.text_train import TextPlan, read_phrases, share_row, train_shares
-from medpipe.core.ecg.train_default import UNRELATED
+from medpipe.core.ecg.ptbxl import CONCEPTS, Recordings
+from medpipe.core.ecg.unseen_names import without_labels
 
-FOLDS: Final = 10
 LEADS: Final = {"12 leads": range(12), "I": (0,), "I, II": (0, 1)}
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Variant:
-    """What differs from the recipe: leads are never masked, or some concepts are kept out with all that tells them."""
+    """What differs from the recipe.
+
+    Attributes:
+        masking: off, leads are never masked in training.
+        without: concepts kept out, with all that tells them.
+        folds: how many; all but one of them are learnt from.
+        share: of the patients of these, how many are used.
+    """
 
     masking: bool = True
     without: tuple[str, ...] = ()
-
-    def targets(self, recordings: Recordings) -> NDArray[np.float32]:
-        """Targets [n, concepts]; those of concepts kept out, and of what contains them where they hold, unknown."""
-        table = recordings.targets()
-        for concept in self.without:
-            holds = table[:, CONCEPTS.index(concept)] == 1
-            for other in SUPERCLASSES:
-                column = table[:, CONCEPTS.index(other)]
-                column[holds & (column == 1)] = np.nan
-            for union, parts in UNIONS.items():
-                if concept in parts:
-                    table[:, CONCEPTS.index(union)] = np.nan
-            table[:, CONCEPTS.index(concept)] = np.nan
-        return table
-
-    def hidden_phrases(self) -> NDArray[np.bool_]:
-        """Which phrases of the text side speak of a concept kept out, or of a union with it."""
-        hidden = {*self.without, *(union for union, parts in UNIONS.items() if {*parts} & {*self.without})}
-        return np.array([bool(hidden & set(shares)) for _, shares in taught()])
+    folds: int = 10
+    share: float = 1.0
 
 
 def everyone() -> Recordings:
@@ -68,12 +50,21 @@ def everyone() -> Recordings:
     return pooled([ptbxl.load(part) for part in ("train", "fold9", "unseen")])
 
 
-def fold_of(recordings: Recordings, seed: int = 0) -> NDArray[np.int64]:
+def fold_of(recordings: Recordings, folds: int = 10, seed: int = 0) -> NDArray[np.int64]:
     """The fold [n] of each recording, all of a patient in one."""
     patients, member = np.unique(recordings.patients, return_inverse=True)
     order = np.random.default_rng(seed).permutation(len(patients))
-    folds: NDArray[np.int64] = (order % FOLDS)[member]
-    return folds
+    places: NDArray[np.int64] = (order % folds)[member]
+    return places
+
+
+def learnt_from(recordings: Recordings, fold: int, variant: Variant) -> NDArray[np.bool_]:
+    """Which recordings [n] the network of a fold is trained on: none of its patients."""
+    others = np.flatnonzero(fold_of(recordings, variant.folds) != fold)
+    patients = np.unique(recordings.patients[others])
+    chosen = np.random.default_rng(fold).permutation(patients)[: round(variant.share * len(patients))]
+    kept: NDArray[np.bool_] = np.isin(recordings.patients, chosen)
+    return kept
 
 
 def train_fold(fold: int, variant: Variant, plan: Plan, out: Path) -> Path:
@@ -83,10 +74,9 @@ def train_fold(fold: int, variant: Variant, plan: Plan, out: Path) -> Path:
         return done
     torch.set_num_threads(1)
     recordings = everyone()
-    held = fold_of(recordings) == fold
-    targets = torch.from_numpy(variant.targets(recordings)[~held])
-    folder = out / f"fold{fold}"
-    network = fit(torch.from_numpy(recordings.x[~held]), targets, plan, folder, print, None, resume=True)
+    held, kept = fold_of(recordings, variant.folds) == fold, learnt_from(recordings, fold, variant)
+    targets = torch.from_numpy(without_labels(recordings.targets(), variant.without)[kept])
+    network = fit(torch.from_numpy(recordings.x[kept]), targets, plan, out / f"fold{fold}", print, None, resume=True)
     x = torch.from_numpy(recordings.x[held])
     masks = [torch.tensor([float(row in rows) for row in range(12)]) for rows in LEADS.values()]
     logits = np.stack([predict(network, x, mask).numpy() for mask in masks])
@@ -96,20 +86,15 @@ def train_fold(fold: int, variant: Variant, plan: Plan, out: Path) -> Path:
     return done
 
 
-def query_shares(variant: Variant, queries: Sequence[str]) -> NDArray[np.float32]:
-    """Shares [queries, concepts + 1] of words in the concepts, by a text side that the variant's phrases taught."""
-    tower = open_text_tower()
-    network = train_shares(read_phrases(tower).without(variant.hidden_phrases()), TextPlan())
-    vectors = torch.from_numpy(np.stack([tower.encode(query) for query in queries]))
-    with torch.no_grad():
-        shares: NDArray[np.float32] = torch.softmax(network(vectors), dim=1).numpy()
-    return shares
-
-
-def zero_shot(logits: NDArray[np.float32], shares: NDArray[np.float32]) -> Array:
-    """Scores [n, queries] of logits [n, concepts]: the query head's blend, whose classifiers are linear."""
-    whole = np.concatenate([logits, np.full((len(logits), 1), UNRELATED, np.float32)], axis=1)
-    return (whole @ shares.T).astype(np.float64)
+def judged(variant: Variant, out: Path, epochs: int = Plan(0).epochs, jobs: int = 2) -> NDArray[np.float32]:
+    """Logits [leads, n, concepts] of `everyone`, each by the network of its fold; trains what is not in `out` yet."""
+    out.mkdir(parents=True, exist_ok=True)
+    plan = replace(Plan(len(CONCEPTS)), epochs=epochs, lead_masking=variant.masking)
+    count = variant.folds
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        plans = [replace(plan, seed=fold) for fold in range(count)]
+        files = list(pool.map(train_fold, range(count), [variant] * count, plans, [out] * count))
+    return gathered(files, len(everyone().x))
 
 
 def gathered(files: Sequence[Path], count: int) -> NDArray[np.float32]:
@@ -121,72 +106,20 @@ def gathered(files: Sequence[Path], count: int) -> NDArray[np.float32]:
     return out
 
 
-def ridge(recordings: Recordings, rows: Sequence[int]) -> Array:
-    """Scores [n, 5] of the ridge on spectra, out of the same folds."""
-    present, folds = np.isin(np.arange(12), rows), fold_of(recordings)
-    scores = np.empty((len(recordings.x), len(SUPERCLASSES)))
-    for fold in range(FOLDS):
-        held = folds == fold
-        scores[held] = fitted(spectra, recordings.select(~held), present)(recordings.select(held))
-    return scores
-
-
-def superclass_report(recordings: Recordings, logits: NDArray[np.float32], variant: Variant) -> list[str]:
-    """Rows of a table: macro AUROC of the superclasses by text, with the ridge, for every subset of leads."""
-    shares = query_shares(variant, [name(concept) for concept in SUPERCLASSES])
-    truth = recordings.targets(SUPERCLASSES)
-    fold9 = np.isin(recordings.patients, ptbxl.load("fold9").patients)
-    rows = ["| leads | method | pooled out of fold | fold 9 |", "| --- | --- | --- | --- |"]
-    for place, (leads, chosen) in enumerate(LEADS.items()):
-        pair = {"text query": zero_shot(logits[place], shares), "ridge": ridge(recordings, tuple(chosen))}
-        for method, scores in pair.items():
-            low, high = interval(truth, scores, recordings.patients, 1000, 0)
-            inside = macro(truth[fold9], scores[fold9])
-            rows.append(f"| {leads} | {method} | {macro(truth, scores):.3f} [{low:.3f}, {high:.3f}] | {inside:.3f} |")
-    return rows
-
-
-def unseen_report(recordings: Recordings, logits: NDArray[np.float32], variant: Variant) -> list[str]:
-    """Rows of a table: AUROC of each name that was kept out, by its words, by random words, by the nearest name."""
-    shares = query_shares(variant, [name(concept) for concept in variant.without])
-    rows = [
-        "| name never taught | positives | AUROC | nearest taught name | random words |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    rng = np.random.default_rng(0)
-    for concept, share in zip(variant.without, shares, strict=True):
-        truth = recordings.targets([concept])[:, 0]
-        nearest = CONCEPTS[int(share[:-1].argmax())]
-        chance = rng.dirichlet(np.ones(len(share)))[None].astype(np.float32)
-        cells = [zero_shot(logits[0], one) for one in (share[None], share_row({nearest: 1.0})[None], chance)]
-        areas = " | ".join(f"{auroc(truth, scores[:, 0]):.3f}" for scores in cells[1:])
-        rows.append(f"| {concept} | {int(np.nansum(truth))} | {auroc(truth, cells[0][:, 0]):.3f} | {nearest} {areas} |")
-    return rows
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train what is not there yet, and print the tables."""
+    """Train what is not there yet."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder of this variant's folds")
     parser.add_argument("--jobs", type=int, default=2, help="networks trained at once, one thread each")
     parser.add_argument("--no-masking", action="store_true", help="never mask leads in training")
     parser.add_argument("--without", default="", help="concepts to keep out, commas between")
+    parser.add_argument("--folds", type=int, default=10)
+    parser.add_argument("--share", type=float, default=1.0, help="of the patients to learn from")
     parser.add_argument("--epochs", type=int, default=Plan(0).epochs)
     options = parser.parse_args(arguments)
-    variant = Variant(not options.no_masking, tuple(part for part in options.without.split(",") if part))
-    plan = replace(Plan(len(CONCEPTS)), epochs=options.epochs, lead_masking=variant.masking)
-    options.out.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-        plans = [replace(plan, seed=fold) for fold in range(FOLDS)]
-        files = list(pool.map(train_fold, range(FOLDS), [variant] * FOLDS, plans, [options.out] * FOLDS))
-    recordings = everyone()
-    logits = gathered(files, len(recordings.x))
-    rows = (
-        unseen_report(recordings, logits, variant)
-        if variant.without
-        else superclass_report(recordings, logits, variant)
-    )
-    print("\n".join([f"{len(recordings.x)} recordings, {json.dumps({'epochs': plan.epochs})}", "", *rows]))
+    without = tuple(part for part in options.without.split(",") if part)
+    variant = Variant(not options.no_masking, without, options.folds, options.share)
+    judged(variant, options.out, options.epochs, options.jobs)
 
 
 if __name__ == "__main__":
