@@ -52,7 +52,8 @@ def main() -> None:
         with contextlib.redirect_stdout(sys.stderr):
             logits = judged(Variant(without=group, folds=5), folder / f"without-{','.join(group)}")[0]
         hidden = hidden_phrases(group)
-        side, seen = TextSide(hidden), nearest(TextSide(hidden), group)
+        side = TextSide(hidden)
+        seen = nearest(side, group)
         neighbours += seen
         by_name.append(zero_shot(logits, side.shares([name(one) for one in group])))
         by_nearest.append(zero_shot(logits, np.stack([share_row({concept: 1.0}) for concept in seen])))

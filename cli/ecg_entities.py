@@ -36,7 +36,7 @@ def extract(
 ) -> int:
     """Find cardiac entities in reports: name, code, present, absent or uncertain, and the words that say so.
 
-    Inputs are record streams, and CSV files whose rows are records. Without --model a lexicon of English and German
+    Inputs are record streams, and CSV tables whose rows are records. Without --model a lexicon of English and German
     reads them; a report in another language is an error record. With --model a language model reads them, served
     (--base-url) or local.
     """

@@ -84,7 +84,7 @@ def _record(item: Item) -> dict[str, Any]:
 
         return read_record(item.path, item.number)
     try:
-        found = orjson.loads(item.payload) if item.kind == "line" else None
+        found = orjson.loads(item.payload) if item.kind in ("line", "cells") else None
     except orjson.JSONDecodeError:
         found = None
     if not isinstance(found, dict):

@@ -26,7 +26,7 @@ class Item(NamedTuple):
     """One input: a file, a line of a stream or a row of an HDF5 file."""
 
     position: int
-    kind: str  # file, line, row, repeat or failed
+    kind: str  # file, line, cells (a table row as a line), row, repeat or failed
     id: str
     path: str
     number: int  # of a line from 1, of a row from 0
@@ -202,6 +202,11 @@ def _standard_input(options: InputOptions) -> Iterator[_Found]:
         yield from _rows(spool.name, "-", "stdin", options.id_scheme)
         return
     if start and not _looks_like_lines(stream):
+        if options.columns is not None:
+            from medpipe.cli.table_rows import table_rows
+
+            yield from table_rows("-", "stdin", options.columns, options.id_scheme, stream)
+            return
         raise Fatal(BAD_STREAM, "standard input is neither JSON Lines nor HDF5")
     yield from _lines(stream, "-", "stdin", options.id_scheme)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from medpipe.cli.inputs import Item
-from medpipe.cli.table_rows import is_table
 from medpipe.formats.arrays import is_array
 from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record, decode
@@ -29,7 +28,7 @@ def load(item: Item, options: ReadOptions, *, keep_source: bool) -> list[Record]
         raise FormatError(kind, message)
     if item.kind == "repeat":
         raise FormatError("duplicate-id", f"the id {item.payload.decode()} came before in this run")
-    if item.kind == "line":
+    if item.kind in ("line", "cells"):
         folder = None if item.path == "-" else Path(item.path).parent
         return [_named(decode(item.payload, folder), item, keep_source)]
     if item.kind in ("row", "spooled"):
@@ -89,8 +88,8 @@ def error_record(item: Item, record: Record | None, command: str, error: Excepti
 
 def _source(item: Item) -> dict[str, Any]:
     source: dict[str, Any] = {"path": "-" if item.kind == "spooled" else _text(item.path)}
-    if item.kind == "line":
-        kind, first = ("csv", 2) if is_table(item.path) else ("jsonl", 1)
+    if item.kind in ("line", "cells"):
+        kind, first = ("csv", 2) if item.kind == "cells" else ("jsonl", 1)
         source |= {"format": kind, "index": item.number - first}
     elif item.kind in ("row", "spooled"):
         source |= {"format": "hdf5", "index": item.number}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import chain
+from typing import IO
 
 from medpipe.cli.exits import BAD_STREAM, NO_STREAM, Fatal
 from medpipe.formats.compress import decompression_errors, open_decompressed
@@ -25,7 +27,9 @@ def is_table(path: str) -> bool:
     return path.lower().endswith(_TABLES)
 
 
-def table_rows(path: str, name: str, columns: tuple[str, ...], scheme: str) -> Iterator[Row]:
+def table_rows(
+    path: str, name: str, columns: tuple[str, ...], scheme: str, stream: IO[bytes] | None = None
+) -> Iterator[Row]:
     """Each row as a line of a record stream, or why it is none.
 
     Args:
@@ -33,6 +37,7 @@ def table_rows(path: str, name: str, columns: tuple[str, ...], scheme: str) -> I
         name: before the row's number, where a row has no id.
         columns: to take. One that ends in `*` stands for all that begin so.
         scheme: of ids; the column is `id`, or the one that `key:NAME` names.
+        stream: the table, decompressed, where it is in no file.
 
     Raises:
         Fatal: 66 when there is no such file, 65 when it has not the columns or is no table.
@@ -41,8 +46,8 @@ def table_rows(path: str, name: str, columns: tuple[str, ...], scheme: str) -> I
     key = scheme.removeprefix("key:") if scheme.startswith("key:") else "id"
     number = 1
     try:
-        with open(path, "rb") as raw:
-            text = io.TextIOWrapper(open_decompressed(raw), "utf-8-sig", newline="")
+        with nullcontext() if stream is not None else open(path, "rb") as raw:
+            text = io.TextIOWrapper(stream or open_decompressed(raw), "utf-8-sig", newline="")
             first = text.readline()
             rows = csv.reader(chain([first], text), delimiter=max(_DELIMITERS, key=first.count))
             head = next(rows, [])
@@ -92,4 +97,4 @@ def _row(
     ident = (row[ident_at] if ident_at is not None else "") or name
     if scheme == "hash":
         ident = hash_id(ident)
-    return "line", ident, path, number, dump({"id": ident, **{head[place]: row[place] for place in wanted}})
+    return "cells", ident, path, number, dump({"id": ident, **{head[place]: row[place] for place in wanted}})

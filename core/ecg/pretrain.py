@@ -22,15 +22,25 @@ from torch.nn.parallel import DistributedDataParallel
 from medpipe.core.ecg import distributed, train_state
 from medpipe.core.ecg.metrics_log import MetricsLog
 from medpipe.core.ecg.objective import Objective
-from medpipe.core.ecg.schedule import learning_rate
+from medpipe.core.ecg.schedule import ends_with_the_run, learning_rate
 from medpipe.core.ecg.train_batch import Batch, BatchSource
 from medpipe.core.ecg.train_presets import TrainPreset
 from medpipe.core.ecg.train_state import STATE, Parts, Position
-from medpipe.core.ecg.trained_folder import RunFacts, describe, run_digest, write_description, write_weights
+from medpipe.core.ecg.trained_folder import (
+    RunFacts,
+    describe,
+    rename_weights,
+    run_digest,
+    write_description,
+    write_weights,
+)
 from medpipe.core.ecg.validate import validate
 from medpipe.core.errors import ModelError
 
 METRICS: Final = "metrics.jsonl"
+# Facts of a run that only tell how long it is.
+_LENGTH: Final = ("steps", "train_preset.epochs", "train_preset_digest")
+_WEIGHTS: Final[tuple[Literal["best", "last"], ...]] = ("best", "last")
 Line = dict[str, Any]
 
 
@@ -99,7 +109,8 @@ def pretrain(
         tell: gets every line of metrics, in process 0.
 
     A run cut off at any time, by SIGKILL too, goes on with `resume` and writes the same metrics, on a CPU to the
-    bit, but for the key `timing`. Raises ModelError where the folder holds another run, or holds one and `resume`
+    bit, but for the key `timing`. A finished run goes on with more epochs or steps where its schedule does not fall
+    over the whole run. Raises ModelError where the folder holds another run, or holds one and `resume`
     is not set; ArithmeticError when the loss is no longer finite.
     """
     trainer = _Trainer(objective, train, validation, preset, facts, folder, options or RunOptions())
@@ -147,12 +158,23 @@ class _Trainer:
         # Each process drops out other units; masks are drawn alike in all.
         torch.manual_seed(self.preset.seed + distributed.rank())
         if state.exists():
-            self.position = train_state.restore(state, self.parts, self.description)
+            self.position = self._restored(state)
         # Only when all have looked may the first file appear.
         distributed.wait()
         if distributed.rank() == 0:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.log = MetricsLog(metrics, self.position.metrics_bytes)
+            if self.position.step:
+                self._describe()
+                for which in _WEIGHTS:
+                    rename_weights(self.folder, which, run_digest(self.described))
+
+    def _restored(self, state: Path) -> Position:
+        fixed = ends_with_the_run(self.preset)
+        position = train_state.restore(state, self.parts, self.description, () if fixed else _LENGTH)
+        if position.step > self.steps:
+            raise ModelError(f"{self.folder} has come to step {position.step}, further than the {self.steps} asked for")
+        return position
 
     def run(self, should_stop: Callable[[], bool], tell: Callable[[Line], None]) -> Outcome:
         """To the last step, or to the one after which it should stop."""
@@ -257,11 +279,14 @@ class _Trainer:
         if self.log is not None:
             self.position.metrics_bytes = self.log.mark()
             self._write_weights("last")
-            result = {"step": self.position.step, "steps": self.steps, "epoch": self.position.epoch,
-                      "processes": distributed.world(), "selection": self.objective.selection,
-                      "best": self.position.best, "best_step": self.position.best_step}  # fmt: skip
-            write_description(self.folder, self.described, result)
+            self._describe()
         train_state.save(self.folder / STATE, self.parts, self.position, self.description)
+
+    def _describe(self) -> None:
+        result = {"step": self.position.step, "steps": self.steps, "epoch": self.position.epoch,
+                  "processes": distributed.world(), "selection": self.objective.selection,
+                  "best": self.position.best, "best_step": self.position.best_step}  # fmt: skip
+        write_description(self.folder, self.described, result)
 
     def _write_weights(self, which: Literal["best", "last"]) -> None:
         place = {"step": self.position.step, "epoch": self.position.epoch}

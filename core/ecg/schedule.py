@@ -22,5 +22,10 @@ def learning_rate(preset: TrainPreset, step: int, steps: int) -> float:
     return _fall(preset, (step - preset.warmup) / max(1, steps - preset.warmup))
 
 
+def ends_with_the_run(preset: TrainPreset) -> bool:
+    """Whether the rate at a step depends on how many there will be, so that a longer run is another from the start."""
+    return preset.schedule == "cosine"
+
+
 def _fall(preset: TrainPreset, share: float) -> float:
     return preset.lowest_lr + (preset.lr - preset.lowest_lr) * (1 + math.cos(math.pi * min(share, 1.0))) / 2

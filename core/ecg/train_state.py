@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -64,14 +64,17 @@ def _whole(
     }
 
 
-def restore(path: Path, parts: Parts, run: Mapping[str, Any]) -> Position:
-    """Put the state into the parts, in every process; ModelError, naming both sides, if it is another run's."""
+def restore(path: Path, parts: Parts, run: Mapping[str, Any], may_differ: Collection[str] = ()) -> Position:
+    """Put the state into the parts, in every process; ModelError, naming both sides, if it is another run's.
+
+    `may_differ` are facts of the run, dots between the levels, that make no other run of it.
+    """
     try:
         whole = torch.load(path, map_location="cpu", weights_only=True)
         saved = json.loads(whole["run"])
     except Exception as error:  # a damaged archive may raise anything at all
         raise ModelError(f"{path} is damaged or no state of a training: {str(error)[:160]}") from error
-    _check_run(path, saved, json.loads(json.dumps(run)))
+    _check_run(path, saved, json.loads(json.dumps(run)), may_differ)
     parts.objective.load_state_dict(whole["objective"])
     parts.optimiser.load_state_dict(whole["optimiser"])
     parts.scaler.load_state_dict(whole["scaler"])
@@ -93,9 +96,10 @@ def _generators(parts: Parts) -> dict[str, Tensor]:
     return states
 
 
-def _check_run(path: Path, saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+def _check_run(path: Path, saved: Mapping[str, Any], own: Mapping[str, Any], may_differ: Collection[str]) -> None:
     before, now = _flat(saved), _flat(own)
-    other = [name for name in sorted(before.keys() | now.keys()) if before.get(name) != now.get(name)]
+    fixed = sorted((before.keys() | now.keys()) - {*may_differ})
+    other = [name for name in fixed if before.get(name) != now.get(name)]
     if other:
         said = "; ".join(f"{name} {_short(before.get(name))}, now {_short(now.get(name))}" for name in other[:3])
         raise ModelError(f"{path} belongs to another run: {said}{' ...' if len(other) > 3 else ''}")

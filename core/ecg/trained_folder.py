@@ -89,6 +89,20 @@ def write_weights(folder: Path, which: Which, objective: Objective, digest: str,
     put(folder / f"{which}.safetensors", lambda part: save_file(tensors, part, metadata=said))
 
 
+def rename_weights(folder: Path, which: Which, digest: str) -> None:
+    """Let weights that are there belong to the run `digest`: the same run, made longer."""
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    path = folder / f"{which}.safetensors"
+    if not path.exists():
+        return
+    with safe_open(path, framework="pt") as opened:
+        said = json.loads(opened.metadata()[_ENTRY]) | {"run": digest}
+    tensors, metadata = load_file(path), {_ENTRY: json.dumps(said, sort_keys=True)}
+    put(path, lambda part: save_file(tensors, part, metadata=metadata))
+
+
 def write_description(folder: Path, run: Mapping[str, Any], result: Mapping[str, object]) -> None:
     """model.json: the run, its digest, and under `result` how far it came."""
     whole = {**run, "run": run_digest(run), "result": dict(result)}

@@ -72,6 +72,17 @@ def test_tables_of_any_delimiter_and_compression(run: Run, tmp_path: Path) -> No
         assert [one["status"] for one in made["entities"]] == ["present", "absent"]
 
 
+def test_a_table_on_standard_input_is_read_as_the_file(run: Run, tmp_path: Path) -> None:
+    path = table(tmp_path)
+    command = ["ecg-entities", "extract", "--id", "key:ecg_id", "--quiet"]
+    whole = records(run(*command, path, "-o", "-").stdout)
+    piped = records(run(*command, stdin=path.read_bytes()).stdout)
+    assert len(whole) > 1 and len(piped) == len(whole)
+    for one, other in zip(whole, piped, strict=True):
+        assert one["id"] == other["id"] and one.get("entities") == other.get("entities")
+    assert run("ecg-entities", "extract", stdin=b"name,text\n1,x\n").returncode == 65
+
+
 def test_shards_workers_and_resume_change_nothing(run: Run, tmp_path: Path) -> None:
     command = ["ecg-entities", "extract", "--id", "key:ecg_id", table(tmp_path), "--quiet"]
     whole = run(*command).stdout

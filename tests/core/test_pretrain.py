@@ -130,6 +130,26 @@ def test_a_finished_run_is_not_trained_further(whole, tmp_path):
     assert (whole / "metrics.jsonl").read_bytes() == before
 
 
+def lengthened(folder, epochs, schedule="cosine-restarts"):
+    preset = PRESET.override({"batch": 4, "epochs": epochs, "schedule": schedule})
+    options = RunOptions(resume=True, checkpoint_every=4, log_every=1)
+    return pretrain(tiny_kmerl(), Source(records(24), 4), Source(records(8, 1), 4), preset, FACTS, folder, options)
+
+
+def test_a_finished_run_goes_on_when_more_epochs_are_asked_for(whole, tmp_path):
+    assert lengthened(tmp_path, 1).step == 6
+    assert lengthened(tmp_path, 2).step == 12
+    assert_same_run(tmp_path, whole)
+    with pytest.raises(ModelError, match="has come to step 12, further than the 6"):
+        lengthened(tmp_path, 1)
+
+
+def test_a_run_whose_schedule_falls_over_all_of_it_is_not_made_longer(tmp_path):
+    lengthened(tmp_path, 1, "cosine")
+    with pytest.raises(ModelError, match="another run: steps 6, now 12"):
+        lengthened(tmp_path, 2, "cosine")
+
+
 def test_two_processes_train_as_one_does_on_the_joined_batch(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir(), two.mkdir()
