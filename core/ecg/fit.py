@@ -7,16 +7,19 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from medpipe.core.ecg.augment import lead_subsets, mixup, perturb, shorten
+from medpipe.core.ecg.durable import put
 from medpipe.core.ecg.lead_net import LeadNet
+from medpipe.core.ecg.metrics_log import MetricsLog
 
 Log = Callable[[str], None]
+METRICS: Final = "metrics.jsonl"
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ def fit(
     """A Classifier trained on x [n, 12, samples] and targets [n, concepts] (NaN: unknown), weights averaged.
 
     `soft` [n, concepts] are probabilities that take part of the loss. The state is written to `folder` after
-    every epoch; with `resume` the run goes on from there and ends with the same weights.
+    every epoch, its loss to metrics.jsonl there; with `resume` the run goes on from there and ends with the same
+    weights and lines.
     """
     torch.manual_seed(plan.seed)
     network, generator = Classifier(plan), Generator().manual_seed(plan.seed)
@@ -84,9 +88,11 @@ def fit(
     steps = plan.epochs * (len(x) // plan.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, total_steps=steps, pct_start=0.2)
     parts = {"network": network, "averaged": averaged, "optimiser": optimiser, "schedule": schedule}
-    state, start = folder / "state.pt", 0
+    state, start, marked = folder / "state.pt", 0, 0
     if resume and state.exists():
-        start = _restore(state, parts, generator, plan)
+        start, marked = _restore(state, parts, generator, plan)
+    folder.mkdir(parents=True, exist_ok=True)
+    metrics = MetricsLog(folder / METRICS, marked)
     for epoch in range(start, plan.epochs):
         began, total = time.monotonic(), 0.0
         network.train()
@@ -97,9 +103,13 @@ def fit(
                            generator)  # fmt: skip
             schedule.step()
             averaged.update_parameters(network)
-        _save(state, parts, generator, plan, epoch + 1)
-        mean = total / (len(x) // plan.batch)
-        log(f"{folder.name}: epoch {epoch + 1}/{plan.epochs}, loss {mean:.4f}, {time.monotonic() - began:.1f} s")
+        mean, spent = total / (len(x) // plan.batch), time.monotonic() - began
+        place = {"split": "train", "step": (epoch + 1) * (len(x) // plan.batch), "epoch": epoch}
+        rate = {"lr": schedule.get_last_lr()[0], "timing": {"records_per_s": round(len(x) / spent, 3)}}
+        metrics.write({**place, "loss": mean, **rate})
+        _save(state, parts, generator, plan, epoch + 1, metrics.mark())
+        log(f"{folder.name}: epoch {epoch + 1}/{plan.epochs}, loss {mean:.4f}, {spent:.1f} s")
+    metrics.close()
     return cast(Classifier, averaged.module.eval())
 
 
@@ -122,17 +132,16 @@ def _step(
     return float(value.detach())
 
 
-def _save(path: Path, parts: dict[str, Any], generator: Generator, plan: Plan, epoch: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _save(path: Path, parts: dict[str, Any], generator: Generator, plan: Plan, epoch: int, marked: int) -> None:
     whole = {name: part.state_dict() for name, part in parts.items()}
     # The generator of torch itself drives the dropout.
     whole |= {"generator": generator.get_state(), "torch": torch.get_rng_state(), "epoch": epoch}
-    whole["plan"] = json.dumps(asdict(plan))
-    torch.save(whole, path.with_suffix(".part"))
-    path.with_suffix(".part").replace(path)
+    whole |= {"plan": json.dumps(asdict(plan)), "metrics_bytes": marked}
+    put(path, lambda part: torch.save(whole, part))
 
 
-def _restore(path: Path, parts: dict[str, Any], generator: Generator, plan: Plan) -> int:
+def _restore(path: Path, parts: dict[str, Any], generator: Generator, plan: Plan) -> tuple[int, int]:
+    """Epochs done, and the bytes of their metrics."""
     whole = torch.load(path, weights_only=True)
     if whole["plan"] != json.dumps(asdict(plan)):
         raise ValueError(f"{path} belongs to another plan: {whole['plan']}")
@@ -140,7 +149,7 @@ def _restore(path: Path, parts: dict[str, Any], generator: Generator, plan: Plan
         part.load_state_dict(whole[name])
     generator.set_state(whole["generator"])
     torch.set_rng_state(whole["torch"])
-    return int(whole["epoch"])
+    return int(whole["epoch"]), int(whole["metrics_bytes"])
 
 
 @torch.no_grad()

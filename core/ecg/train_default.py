@@ -24,7 +24,7 @@ from torch import Tensor
 from medpipe.core.ecg import ptbxl
 from medpipe.core.ecg.calibrate import Calibration, calibrate
 from medpipe.core.ecg.ensemble import Ensemble
-from medpipe.core.ecg.fit import Classifier, Plan, fit, predict
+from medpipe.core.ecg.fit import METRICS, Classifier, Plan, fit, predict
 from medpipe.core.ecg.ptbxl import CONCEPTS, Recordings
 
 log = logging.getLogger("train_default")
@@ -137,8 +137,18 @@ def _train_one(plan: Plan, folder: Path, kept: NDArray[np.bool_], soft: Tensor |
     x, targets = torch.from_numpy(train.x), torch.from_numpy(train.targets())
     wanted = None if soft is None else soft[torch.from_numpy(kept)]
     network = fit(x, targets, plan, folder, log.info, wanted, resume)
+    _draw(folder)
     torch.save(network.state_dict(), done)
     return done
+
+
+def _draw(folder: Path) -> None:
+    from medpipe.core.draw.curves import draw_curves
+    from medpipe.core.draw.ecg import render
+
+    lines = [json.loads(line) for line in (folder / METRICS).read_text("utf-8").splitlines()]
+    picture = render(draw_curves(lines, folder.name), "png", dpi=130)
+    (folder / "curves.png").write_bytes(picture)
 
 
 def _quality(truth: NDArray[np.float32], logits: Tensor) -> float:

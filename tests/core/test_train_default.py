@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -5,9 +7,10 @@ import torch
 from medpipe.core.ecg.augment import lead_subsets, mixup, perturb, shorten
 from medpipe.core.ecg.calibrate import calibrate
 from medpipe.core.ecg.ensemble import Ensemble
-from medpipe.core.ecg.fit import Classifier, Plan, fit
+from medpipe.core.ecg.fit import METRICS, Classifier, Plan, fit
 from medpipe.core.ecg.lead_net import LeadNet
 
+RUNS = ("whole", "cut")
 TINY = Plan(8, epochs=2, batch=4, widths=(8, 8, 16), dim=16)
 
 
@@ -42,6 +45,9 @@ def test_a_resumed_training_ends_with_the_same_weights(tmp_path):
     assert len(lines) == 2
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
+    curves = [[json.loads(line) for line in (tmp_path / run / METRICS).read_text().splitlines()] for run in RUNS]
+    assert len(curves[0]) == 2 and all(line.pop("timing") for curve in curves for line in curve)
+    assert curves[0] == curves[1]
 
 
 def test_a_state_of_another_plan_is_refused(tmp_path):
