@@ -11,6 +11,7 @@ from medpipe.core.resample import Resampled
 from medpipe.core.windows import seconds_text, window_bounds
 from medpipe.formats.arrays import LazyArray, is_array
 from medpipe.formats.errors import FormatError
+from medpipe.formats.image import ImagePixels
 from medpipe.formats.jsonl import Record
 from medpipe.formats.leads import canonical_lead
 from medpipe.formats.record import ArraySignal, CountSignal, EcgSignal, physical_signal
@@ -123,7 +124,11 @@ def with_beats(record: Record, extension: str) -> Record:
 
 def with_fields(record: Record, names: list[str]) -> Record:
     """With these entries of the file's header; null for one that it does not have."""
-    signal = record.get("signal")
-    headers = signal.ecg.headers if isinstance(signal, EcgSignal) else record.get("fields", {})
+    opened = record.get("image", record.get("signal"))
+    headers = record.get("fields", {})
+    if isinstance(opened, EcgSignal):
+        headers = opened.ecg.headers
+    elif isinstance(opened, ImagePixels):
+        headers = opened.image.headers
     found = {name: headers.get(name, headers.get(name.lower())) for name in names}
     return {**record, "fields": {**record.get("fields", {}), **found}}

@@ -18,6 +18,7 @@ _RECORDING = (".hea", ".dat", ".mat", ".edf", ".bdf", ".dcm", ".csv", ".tsv")
 _STREAM = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _TABLES = (".csv", ".tsv")
 _FOLDER_SUFFIXES = (".hea", ".edf", ".bdf", ".dcm", *_TABLES, ".h5", ".hdf5", *_STREAM)
+_PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".nii", ".nii.gz")
 _LONG = 4096
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
@@ -37,7 +38,8 @@ class Item(NamedTuple):
 class InputOptions:
     """Which inputs there are and how they are named.
 
-    With `columns`, the rows of CSV and TSV files are records of these columns; without, such a file is a recording.
+    With `pictures`, folders are searched for pictures and volumes too. With `columns`, the rows of CSV and TSV files
+    are records of these columns; without, such a file is a recording.
     """
 
     inputs: list[str]
@@ -46,6 +48,7 @@ class InputOptions:
     id_scheme: str = "path"
     shard: tuple[int, int] | None = None
     columns: tuple[str, ...] | None = None
+    pictures: bool = False
     _spool: list[str] = field(default_factory=list)
 
     def close(self) -> None:
@@ -61,7 +64,7 @@ def list_paths(options: InputOptions) -> Iterator[str]:
         given = _paths_from(options.files_from, options.null)
     for path in given:
         if path != "-" and Path(path).is_dir():
-            yield from _inside(path)
+            yield from _inside(path, _FOLDER_SUFFIXES + _PICTURES if options.pictures else _FOLDER_SUFFIXES)
         else:
             yield path
 
@@ -80,24 +83,24 @@ def _paths_from(name: str, null: bool) -> Iterator[str]:
         yield os.fsdecode(rest)
 
 
-def _inside(folder: str) -> Iterator[str]:
+def _inside(folder: str, suffixes: tuple[str, ...]) -> Iterator[str]:
     """The recordings of a folder: those that its RECORDS lists, else every file with a suffix of theirs."""
     listing = Path(folder) / "RECORDS"
     if listing.is_file():
         for line in listing.read_text("utf-8", "surrogateescape").splitlines():
             name = line.strip()
             if name and not Path(name).is_absolute() and ".." not in Path(name).parts:
-                yield from _listed(folder, name)
+                yield from _listed(folder, name, suffixes)
         return
     found = 0
     for parent, folders, files in os.walk(folder):
         folders.sort()
         for path in (str(Path(parent) / name) for name in sorted(files)):
-            if path.lower().endswith(_FOLDER_SUFFIXES) and not _is_other_table(path):
+            if path.lower().endswith(suffixes) and not _is_other_table(path):
                 found += 1
                 yield path
     if not found:
-        raise Fatal(NO_STREAM, f"{folder}: no recording in this folder (looked for {', '.join(_FOLDER_SUFFIXES)})")
+        raise Fatal(NO_STREAM, f"{folder}: no recording in this folder (looked for {', '.join(suffixes)})")
 
 
 def _is_other_table(path: str) -> bool:
@@ -109,12 +112,12 @@ def _is_other_table(path: str) -> bool:
     return not names_a_lead(path)
 
 
-def _listed(folder: str, name: str) -> Iterator[str]:
+def _listed(folder: str, name: str, suffixes: tuple[str, ...]) -> Iterator[str]:
     path = Path(folder) / name
     if name.endswith("/") or path.is_dir():
-        yield from _inside(str(path))
+        yield from _inside(str(path), suffixes)
     else:
-        yield str(path) if name.lower().endswith(_FOLDER_SUFFIXES) else f"{path}.hea"
+        yield str(path) if name.lower().endswith(suffixes) else f"{path}.hea"
 
 
 def enumerate_items(options: InputOptions) -> Iterator[Item]:

@@ -11,7 +11,7 @@ from medpipe.formats.arrays import is_array
 from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record, decode
 from medpipe.formats.record import SIGNAL_KEYS
-from medpipe.formats.registry import ReadOptions, open_ecg
+from medpipe.formats.registry import ReadOptions, open_file
 
 # As messages give them: a name with a suffix, or the name of a segment.
 _FILE_NAME = re.compile(r"(?<=segment )[^\s,;]+|[^\s,;:`]+\.[A-Za-z][A-Za-z0-9]{0,7}(?![\w.])")
@@ -49,21 +49,24 @@ def _named(record: Record, item: Item, keep_source: bool) -> Record:
 
 
 def _from_file(item: Item, options: ReadOptions, keep_source: bool) -> list[Record]:
+    from medpipe.formats.image import Image, image_record
     from medpipe.formats.record import ecg_record
     from medpipe.formats.sniff import sniff
 
-    kind = sniff(item.path)
-    found = open_ecg(item.path, kind, options)
+    found = open_file(item.path, sniff(item.path), options)
     if not found:
         raise FormatError("empty", "the file holds no recording")
     records = []
-    for index, ecg in enumerate(found):
+    for index, one in enumerate(found):
         several = len(found) > 1
-        source: dict[str, Any] = {"path": _text(item.path), "format": ecg.format}
+        source: dict[str, Any] = {"path": _text(item.path), "format": one.format}
         if several:
             source["index"] = index
-        ident = f"{item.id}#{index}" if several else item.id
-        records.append(ecg_record(ecg, item.path, ident, source if keep_source else None))
+        ident, named = f"{item.id}#{index}" if several else item.id, source if keep_source else None
+        if isinstance(one, Image):
+            records.append(image_record(one, ident, named))
+        else:
+            records.append(ecg_record(one, item.path, ident, named))
     return records
 
 

@@ -49,6 +49,18 @@ def med_cat(
         list[str] | None,
         typer.Option("--fields", metavar="NAMES", help="Add these entries of the file's header."),
     ] = None,
+    voi: Annotated[
+        str, typer.Option("--voi", metavar="WINDOW", help="Grey values: file, none, lung, bone, ..., CENTER,WIDTH.")
+    ] = "file",
+    slice_of: Annotated[
+        str | None, typer.Option("--slice", metavar="PLANE:N", help="Of a volume: axial:mid, coronal:40, ...")
+    ] = None,
+    phi_check: Annotated[
+        bool, typer.Option("--phi-check", help="Add phi: what identifies a person, by name, never the values.")
+    ] = False,
+    fail_on_phi: Annotated[
+        bool, typer.Option("--fail-on-phi", help="A record that may identify a person is an error.")
+    ] = False,
     refs: Annotated[
         str | None,
         typer.Option("--refs", metavar="FILE.h5", help="Put arrays into FILE.h5, references into the lines."),
@@ -61,10 +73,12 @@ def med_cat(
         bool, typer.Option("--check", help="Read everything, write nothing, count errors by type.")
     ] = False,
 ) -> int:
-    """Read recordings and record streams; select, cut, resample; write records, HDF5 or WFDB.
+    """Read recordings, pictures and record streams; select, cut, resample; write records, HDF5 or WFDB.
 
-    Inputs are WFDB, EDF, CSV and DICOM waveform files, folders of them, and JSON Lines or HDF5 record
-    streams. -o FILE.jsonl, .jsonl.gz, .jsonl.zst or .h5 writes records, -o FOLDER/ writes WFDB.
+    Inputs are WFDB, EDF, CSV and DICOM waveform files, DICOM, PNG, JPEG and TIFF images, slices of NIfTI
+    volumes, folders of them, and JSON Lines or HDF5 record streams. -o FILE.jsonl, .jsonl.gz, .jsonl.zst or
+    .h5 writes records, -o FOLDER/ writes WFDB. Grey values come out as a viewer shows them, 8 bits; --voi
+    none keeps the values.
     """
     if interleave:
         from medpipe.cli.interleave import interleave as merge
@@ -94,10 +108,16 @@ def med_cat(
         "digital": digital,
         "beats": annotations if beats else None,
         "fields": split_names(fields),
+        "phi": "refuse" if fail_on_phi else "tell" if phi_check else None,
     }
+    from medpipe.cli.image_options import read_options
     from medpipe.cli.runner import Job, run_job
 
-    return run_job(Job(NAME, run, lambda: _prepare(steps), steps, refs=refs, head=head, check=check, folders=True))
+    read = read_options(run.fs, voi, slice_of)
+    results = {**steps, "voi": voi, "slice": slice_of}
+    return run_job(
+        Job(NAME, run, lambda: _prepare(steps), results, refs=refs, head=head, check=check, folders=True, read=read)
+    )
 
 
 def _prepare(steps: dict[str, Any]) -> tuple[Transform, str]:
@@ -113,6 +133,10 @@ def transform(record: Record, steps: dict[str, Any]) -> Iterator[Record]:
         return
     from medpipe.cli import ecg_select
 
+    if steps["phi"]:
+        from medpipe.cli.identity import with_identity
+
+        record = with_identity(record, refuse=steps["phi"] == "refuse")
     if steps["fields"]:
         record = ecg_select.with_fields(record, steps["fields"])
     if steps["beats"]:

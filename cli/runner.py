@@ -49,6 +49,7 @@ class Job:
     check: bool = False
     folders: bool = False
     columns: tuple[str, ...] | None = None  # of CSV files whose rows are records
+    read: ReadOptions | None = None  # of files, where more than --fs decides
     attributes: dict[str, str] = field(default_factory=dict)  # of an HDF5 output
 
     def digest(self) -> str:
@@ -71,7 +72,7 @@ class Job:
             transform=transform,
             via=via,
             encode=encode,
-            read=ReadOptions(self.run.fs),
+            read=self.read or ReadOptions(self.run.fs),
             keep_source=self.run.source,
             on_error=str(self.run.on_error),
             sharded=self.run.shard is not None,
@@ -87,7 +88,7 @@ class Job:
 
 def run_job(job: Job) -> int:
     """Run to the end, or to a signal; the exit code. Raises Fatal and BrokenPipeError."""
-    options = input_options(job.run, job.columns)
+    options = input_options(job.run, job.columns, pictures=job.read is not None and job.read.pictures)
     target = choose(job.run.output, job.refs, check=job.check, folders=job.folders)
     if job.run.resume and target.path is None and not job.check:
         raise typer.BadParameter("--resume needs -o FILE: a pipe keeps no state")
@@ -139,7 +140,7 @@ def _run(job: Job, options: InputOptions, stop: StopRequest, pool: Pool, output:
     return SOME_FAILED if output.state.failed else GOOD
 
 
-def input_options(run: RunOptions, columns: tuple[str, ...] | None = None) -> InputOptions:
+def input_options(run: RunOptions, columns: tuple[str, ...] | None = None, *, pictures: bool = False) -> InputOptions:
     """The inputs as the shared options name them; Fatal 2 when there is none and nothing is piped in."""
     inputs = run.inputs or []
     if not inputs and run.files_from is None:
@@ -147,7 +148,7 @@ def input_options(run: RunOptions, columns: tuple[str, ...] | None = None) -> In
             raise Fatal(2, "no input: give files, or pipe a stream in (--help shows how)")
         inputs = ["-"]
     shard = parse_shard(run.shard) if run.shard is not None else None
-    return InputOptions(inputs, run.files_from, run.null, run.id_scheme, shard, columns)
+    return InputOptions(inputs, run.files_from, run.null, run.id_scheme, shard, columns, pictures)
 
 
 def _chunks(items: Iterator[Item], done: int, stop: StopRequest) -> Iterator[list[Item]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medpipe.formats.dicom_identity import identity_facts
 from medpipe.formats.ecg import Ecg
 from medpipe.formats.errors import FormatError
 from medpipe.formats.leads import canonical_lead
@@ -26,74 +26,24 @@ _LEADS |= {66: "V8", 67: "V9", 68: "V8R", 69: "V9R"}
 _GROUPS = {"RHYTHM": "rhythm", "MEDIAN BEAT": "median beat"}
 
 
-def open_dicom_waveform(path: str) -> list[Ecg]:
-    """One recording for each multiplex group of the object.
+def open_waveforms(data: Any, headers: dict[str, Any]) -> list[Ecg]:
+    """One recording for each multiplex group of a data set.
 
     Raises:
         FormatError: damaged, truncated, or an object without an electrocardiogram.
     """
-    from pydicom import config
-
-    # What a value may look like is checked where it is used, with one message for all; pydicom's own warnings
-    # quote the file's content.
-    with config.disable_value_validation(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return _groups(_read(path))
-
-
-def _groups(data: Any) -> list[Ecg]:
-    groups = data.get("WaveformSequence")
-    if not groups:
-        if "Rows" in data and "Columns" in data:
-            raise FormatError("not-an-ecg", "the DICOM object holds an image, no waveform")
-        raise FormatError("not-an-ecg", "the DICOM object holds no waveform")
     try:
         if str(data.get("SOPClassUID", "")).startswith(_OTHER_WAVEFORMS):
             raise FormatError("not-an-ecg", "the DICOM object holds a waveform, but no ECG")
         big = str(getattr(data.file_meta, "TransferSyntaxUID", "")) == _BIG_ENDIAN
-        headers = _headers(data)
-        return [_group(group, big, headers) for group in groups]
+        found = [_group(group, big, headers) for group in data.WaveformSequence]
+        for one in found:
+            one.identity = lambda: identity_facts(data)
+        return found
     except FormatError:
         raise
     except Exception as error:  # a damaged element may raise anything at all
         raise FormatError("bad-header", "the DICOM waveform lacks a required value, or holds a wrong one") from error
-
-
-def _headers(data: Any) -> dict[str, Any]:
-    """Top-level values by keyword; one that cannot be parsed is left out."""
-    found = {}
-    for tag in list(data.keys()):
-        try:
-            one = data[tag]
-        except Exception:  # a damaged element may raise anything at all
-            continue
-        if one.keyword and one.VR not in ("SQ", "OB", "OW", "UN"):
-            found[one.keyword] = str(one.value)
-    return found
-
-
-def _read(path: str) -> Any:
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
-
-    try:
-        # Waveforms come before pixels: of an image, only the header is read.
-        data = dcmread(path, force=True, stop_before_pixels=True)
-        # Elements are parsed when they are first touched: this one now, so that damage shows here.
-        data.get("WaveformSequence")
-        if not len(data):
-            raise FormatError("bad-header", "the file holds no DICOM data element")
-        return data
-    except FormatError:
-        raise
-    except InvalidDicomError as error:
-        raise FormatError("bad-header", "not a DICOM file") from error
-    except OSError as error:
-        raise FormatError(
-            "truncated", f"the DICOM file cannot be read to its end: {error.strerror or 'cut'}"
-        ) from error
-    except Exception as error:  # a damaged element may raise anything at all
-        raise FormatError("bad-header", "the DICOM file is damaged") from error
 
 
 def _group(group: Any, big: bool, headers: dict[str, Any]) -> Ecg:

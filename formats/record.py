@@ -136,6 +136,8 @@ def physical_signal(record: Record) -> tuple[LazyArray, float, list[str]]:
         FormatError: the record is no ECG, or its parts disagree.
     """
     missing = [key for key in ("signal", "fs", "leads") if record.get(key) is None]
+    if missing and is_array(record.get("image")):
+        raise FormatError("not-an-ecg", "the record holds an image, no ECG")
     if missing:
         raise FormatError("not-an-ecg", f"the record has no {', '.join(missing)}")
     signal, fs, leads = record["signal"], record["fs"], record["leads"]

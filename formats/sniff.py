@@ -94,17 +94,18 @@ def _has_header(path: str) -> bool:
 
 
 def _by_content(path: str, suffix: str, head: bytes) -> str:
-    for magic, kind in _MAGIC:
-        if head.startswith(magic):
-            return kind
+    # Before the others: its first 128 bytes are free, and some hold the head of a TIFF.
     if head[128:132] == b"DICM" or _is_bare_dicom(head):
         return "dicom"
+    for magic, kind in _MAGIC:
+        if head.startswith(magic):
+            return "nifti" if kind == "gzip" and _is_nifti(_unpacked(head)) else kind
     # Signal files may have any suffix (`X.xyz`).
     if suffix not in _TABLES and _has_header(path):
         return "wfdb"
     if not head:
         return "empty"
-    if (head[:4] in _NIFTI_1 and head[344:347] in (b"n+1", b"ni1")) or (head[:4] in _NIFTI_2 and head[5:7] == b"+2"):
+    if _is_nifti(head):
         return "nifti"
     if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
         return "jsonl"
@@ -114,6 +115,21 @@ def _by_content(path: str, suffix: str, head: bytes) -> str:
 def _is_bare_dicom(head: bytes) -> bool:
     """Data elements from the first byte on, of group 2 or 8, with the value's type spelled out."""
     return head[:2] in (b"\x02\x00", b"\x08\x00") and head[4:6].isalpha() and head[4:6].isupper()
+
+
+def _is_nifti(head: bytes) -> bool:
+    first = head[:4] in _NIFTI_1 and head[344:347] in (b"n+1", b"ni1")
+    return first or (head[:4] in _NIFTI_2 and head[5:7] == b"+2")
+
+
+def _unpacked(head: bytes) -> bytes:
+    """The first plain bytes of a gzip file; none where it is damaged."""
+    import zlib
+
+    try:
+        return zlib.decompressobj(31).decompress(head, _HEAD)
+    except zlib.error:
+        return b""
 
 
 def _is_table(head: bytes) -> bool:

@@ -11,7 +11,7 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import ExplicitVRLittleEndian
 from pydicom.waveforms import multiplex_array
 
-from medpipe.formats.dicom_waveform import open_dicom_waveform
+from medpipe.formats.dicom import open_dicom
 from medpipe.formats.errors import FormatError
 from medpipe.formats.leads import STANDARD_12
 
@@ -19,7 +19,7 @@ REAL = get_testdata_file("waveform_ecg.dcm")
 
 
 def test_the_real_recording_is_read_as_pydicom_reads_it() -> None:
-    found = open_dicom_waveform(REAL)
+    found = open_dicom(REAL)
     data = pydicom.dcmread(REAL)
     assert [one.said for one in found] == [{"group": "rhythm"}, {"group": "median beat"}]
     for index, one in enumerate(found):
@@ -42,7 +42,7 @@ def test_counts_and_gain_are_the_physical_values(tmp_path: Path) -> None:
     def baseline(data: pydicom.Dataset, group: pydicom.Dataset) -> None:
         group.ChannelDefinitionSequence[3].ChannelBaseline = "12.5"
 
-    found = open_dicom_waveform(changed(tmp_path, baseline))[0]
+    found = open_dicom(changed(tmp_path, baseline))[0]
     counts = found.read_digital(0, 500)
     physical = (counts - np.array(found.baseline)[:, None]) / np.array(found.gain)[:, None]
     np.testing.assert_allclose(physical, found.read(0, 500), atol=1e-6)
@@ -56,7 +56,7 @@ def test_padding_is_nan(tmp_path: Path) -> None:
         group.WaveformData = raw.tobytes()
         group.add_new("WaveformPaddingValue", "OW", b"\x00\x80")
 
-    found = open_dicom_waveform(changed(tmp_path, pad))[0]
+    found = open_dicom(changed(tmp_path, pad))[0]
     assert np.isnan(found.read(0, 60)).sum() == 12 * 50
 
 
@@ -66,7 +66,7 @@ def test_mdc_codes_name_leads_and_no_sensitivity_means_no_unit(tmp_path: Path) -
         for channel in group.ChannelDefinitionSequence:
             del channel.ChannelSensitivity
 
-    found = open_dicom_waveform(changed(tmp_path, rename))[0]
+    found = open_dicom(changed(tmp_path, rename))[0]
     assert found.leads[0] == "V3R" and found.units == ["unknown"] * 12 and "units" in found.said
 
 
@@ -77,12 +77,12 @@ def test_mdc_codes_name_leads_and_no_sensitivity_means_no_unit(tmp_path: Path) -
         (lambda data, group: setattr(group, "SamplingFrequency", "0"), "bad-rate"),
         (lambda data, group: setattr(group, "NumberOfWaveformSamples", 0), "empty"),
         (lambda data, group: delattr(group, "ChannelDefinitionSequence"), "bad-header"),
-        (lambda data, group: delattr(data, "WaveformSequence"), "not-an-ecg"),
+        (lambda data, group: delattr(data, "WaveformSequence"), "no-pixels"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, change: object, kind: str) -> None:
     with pytest.raises(FormatError) as caught:
-        open_dicom_waveform(changed(tmp_path, change))
+        open_dicom(changed(tmp_path, change))
     assert caught.value.kind == kind
 
 
@@ -102,7 +102,7 @@ def test_leads_are_named_by_code_and_else_by_meaning(tmp_path: Path, code: str, 
         source = group.ChannelDefinitionSequence[0].ChannelSourceSequence[0]
         source.CodeValue, source.CodeMeaning = code, meaning
 
-    assert open_dicom_waveform(changed(tmp_path, rename))[0].leads[:2] == [lead, "II"]
+    assert open_dicom(changed(tmp_path, rename))[0].leads[:2] == [lead, "II"]
 
 
 def test_a_channel_without_a_source_has_its_label(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_channel_without_a_source_has_its_label(tmp_path: Path) -> None:
         del group.ChannelDefinitionSequence[0].ChannelSourceSequence
         group.ChannelDefinitionSequence[0].ChannelLabel = "LEAD_AVR"
 
-    assert open_dicom_waveform(changed(tmp_path, label))[0].leads[0] == "aVR"
+    assert open_dicom(changed(tmp_path, label))[0].leads[0] == "aVR"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_every_kind_of_sample_is_read_as_pydicom_reads_it(tmp_path: Path, bits: 
         group.WaveformData = counts.astype(dtype).tobytes()
 
     path = changed(tmp_path, retype)
-    found, truth = open_dicom_waveform(path)[0], multiplex_array(pydicom.dcmread(path), 0, as_raw=False).T / 1000
+    found, truth = open_dicom(path)[0], multiplex_array(pydicom.dcmread(path), 0, as_raw=False).T / 1000
     np.testing.assert_allclose(found.read(0, 10_000), truth, atol=1e-5)
     low = 0 if kind[0] == "U" else -(2 ** (bits - 1))
     np.testing.assert_allclose(found.adc_range[1], np.array([low, low + 2**bits - 1]) * 3 * 0.5 / 1000)
@@ -137,7 +137,7 @@ def test_skew_is_said(tmp_path: Path) -> None:
     def skew(data: pydicom.Dataset, group: pydicom.Dataset) -> None:
         group.ChannelDefinitionSequence[2].ChannelSampleSkew = "0.5"
 
-    assert open_dicom_waveform(changed(tmp_path, skew))[0].said["skew_samples"] == [0, 0, 0.5] + [0] * 9
+    assert open_dicom(changed(tmp_path, skew))[0].said["skew_samples"] == [0, 0, 0.5] + [0] * 9
 
 
 def test_a_waveform_of_another_kind_is_no_ecg(tmp_path: Path) -> None:
@@ -145,13 +145,13 @@ def test_a_waveform_of_another_kind_is_no_ecg(tmp_path: Path) -> None:
         data.SOPClassUID = "1.2.840.10008.5.1.4.1.1.9.4.1"
 
     with pytest.raises(FormatError) as caught:
-        open_dicom_waveform(changed(tmp_path, voice))
+        open_dicom(changed(tmp_path, voice))
     assert caught.value.kind == "not-an-ecg"
 
 
 def test_pydicoms_own_settings_are_left_alone() -> None:
     before = pydicom.config.settings.reading_validation_mode
-    open_dicom_waveform(REAL)
+    open_dicom(REAL)
     assert pydicom.config.settings.reading_validation_mode == before
 
 
@@ -159,7 +159,7 @@ def test_pydicoms_own_settings_are_left_alone() -> None:
 def test_what_is_no_dicom_says_so(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.dcm").write_bytes(content)
     with pytest.raises(FormatError):
-        open_dicom_waveform(str(tmp_path / "x.dcm"))
+        open_dicom(str(tmp_path / "x.dcm"))
 
 
 @pytest.mark.parametrize("part", [0.02, 0.3, 0.6, 0.95])
@@ -167,12 +167,7 @@ def test_a_file_cut_short_says_so(tmp_path: Path, part: float) -> None:
     raw = Path(REAL).read_bytes()
     (tmp_path / "x.dcm").write_bytes(raw[: int(part * len(raw))])
     with pytest.raises(FormatError):
-        open_dicom_waveform(str(tmp_path / "x.dcm"))
-
-
-def test_an_image_is_no_ecg() -> None:
-    with pytest.raises(FormatError, match="image"):
-        open_dicom_waveform(get_testdata_file("CT_small.dcm"))
+        open_dicom(str(tmp_path / "x.dcm"))
 
 
 def test_big_endian_samples_are_turned(tmp_path: Path) -> None:
@@ -185,8 +180,8 @@ def test_big_endian_samples_are_turned(tmp_path: Path) -> None:
     turn(data, data.WaveformSequence[0])
     path = tmp_path / "x.dcm"
     pydicom.filewriter.dcmwrite(path, data, implicit_vr=False, little_endian=False, force_encoding=True)
-    truth = open_dicom_waveform(REAL)[0].read(0, 1000)
-    np.testing.assert_array_equal(open_dicom_waveform(str(path))[0].read(0, 1000), truth)
+    truth = open_dicom(REAL)[0].read(0, 1000)
+    np.testing.assert_array_equal(open_dicom(str(path))[0].read(0, 1000), truth)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
@@ -197,7 +192,7 @@ def test_a_damaged_file_never_crashes(tmp_path: Path, place: int, junk: bytes, c
     path = tmp_path / "x.dcm"
     path.write_bytes(raw)
     try:
-        for one in open_dicom_waveform(str(path)):
+        for one in open_dicom(str(path)):
             one.read(0, one.samples)
     except FormatError:
         return

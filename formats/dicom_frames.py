@@ -1,0 +1,240 @@
+"""Frames of a DICOM image, one at a time from the file: plain ones by their place in it, others through pydicom."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medpipe.formats.errors import FormatError
+
+_IMPLICIT, _EXPLICIT, _BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_PLAIN = (_IMPLICIT, _EXPLICIT, _BIG)
+_PALETTE = "PALETTE COLOR"
+_GREY = ("MONOCHROME1", "MONOCHROME2")
+# Of an element's header: the tag, then by the encoding a type of two letters, a gap, and the length.
+_LONG_HEADER, _SHORT_HEADER = 12, 8
+_UNKNOWN_LENGTH = 0xFFFFFFFF
+_EXTENDED_12_BIT = "1.2.840.10008.1.2.4.51"
+_JPEG_12 = "; 12-bit JPEG needs the decoder pylibjpeg-libjpeg: pip install pylibjpeg-libjpeg"
+
+
+class Frames:
+    """The frames of a data set that was read up to its pixels, whose element begins at `place` of the file.
+
+    Raises FormatError (`no-pixels`, `bad-header`, `unsupported`) where it describes no picture.
+    """
+
+    def __init__(self, data: Any, path: str, place: int | None) -> None:
+        self._path, self._data = path, data
+        self.syntax = str(getattr(data, "file_meta", {}).get("TransferSyntaxUID", "") or "")
+        if "Rows" not in data or "Columns" not in data:
+            raise FormatError("no-pixels", "the DICOM object holds neither an image nor a waveform")
+        try:
+            self.rows, self.columns = int(data.Rows), int(data.Columns)
+            self.samples = int(data.get("SamplesPerPixel") or 1)
+            self.bits_allocated = int(data.BitsAllocated)
+            self.bits_stored = int(data.get("BitsStored") or self.bits_allocated)
+            high = data.get("HighBit")
+            self.high_bit = self.bits_stored - 1 if high is None else int(high)
+            self.signed = bool(int(data.get("PixelRepresentation") or 0))
+            self.count = int(data.get("NumberOfFrames") or 1)
+        except (AttributeError, TypeError, ValueError):
+            raise FormatError("bad-header", "the DICOM image lacks its size or the bits of a pixel") from None
+        self.photometric = str(data.get("PhotometricInterpretation") or "MONOCHROME2").strip()
+        self.colour = self.photometric not in _GREY
+        self._check()
+        self._plain = _PlainPixels.find(self, place)
+        self._decoded: tuple[int, Iterator[NDArray[Any]]] | None = None
+
+    def _check(self) -> None:
+        whole = self.bits_allocated in (1, 8, 16, 32, 64)
+        if min(self.rows, self.columns, self.count) < 1 or not whole or not 0 < self.bits_stored <= self.bits_allocated:
+            raise FormatError("bad-header", "the DICOM image's size or bits are none that a picture can have")
+        if not self.bits_stored - 1 <= self.high_bit < self.bits_allocated:
+            raise FormatError("bad-header", "the DICOM image's high bit does not go with its stored bits")
+        if self.samples not in (1, 3):
+            raise FormatError(
+                "unsupported", f"a DICOM image of {self.samples} samples a pixel is not read: 1 and 3 are"
+            )
+        if not self.syntax:
+            raise FormatError("bad-header", "the DICOM file does not say in which transfer syntax its pixels are")
+
+    @property
+    def big_endian(self) -> bool:
+        """Whether words of the file have their high byte first."""
+        return self.syntax == _BIG
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[rows, columns], and 3 for colour."""
+        return (self.rows, self.columns, 3) if self.colour else (self.rows, self.columns)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the stored values."""
+        if self.bits_allocated == 64:
+            return np.dtype(np.float64)
+        if self.photometric == _PALETTE:
+            return np.dtype(np.uint8 if self.colour_bits == 8 else np.uint16)
+        size = max(1, self.bits_allocated // 8)
+        return np.dtype(f"{'i' if self.signed else 'u'}{size}")
+
+    @property
+    def colour_bits(self) -> int:
+        """Bits of a colour: of a palette those of its tables."""
+        if self.photometric != _PALETTE:
+            return self.bits_stored
+        return int(self._data.RedPaletteColorLookupTableDescriptor[2])
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """Lowest and highest value of the stored bits."""
+        if self.signed:
+            return -(1 << (self.bits_stored - 1)), (1 << (self.bits_stored - 1)) - 1
+        return 0, (1 << self.bits_stored) - 1
+
+    def stored(self, number: int) -> NDArray[Any]:
+        """Stored values [rows, columns] of a grey frame. FormatError when they are not there or are damaged."""
+        if self._plain is not None:
+            return self._plain.read(number)
+        return self._through_pydicom(number)
+
+    def rgb(self, number: int) -> NDArray[Any]:
+        """A colour frame as RGB [rows, columns, 3]; of a palette 16 bits, as its tables hold."""
+        frame = self._through_pydicom(number)
+        if self.photometric == _PALETTE:
+            from pydicom.pixels import apply_color_lut
+
+            return self._guarded(lambda: apply_color_lut(frame, self._data)[..., :3])
+        return frame
+
+    def _through_pydicom(self, number: int) -> NDArray[Any]:
+        from pydicom import dcmread
+        from pydicom.pixels import pixel_array
+
+        # One frame goes in whole; pydicom finds pixels in a deflated file only so, since it is one compressed whole.
+        if self.count == 1 or self.syntax == _DEFLATED:
+            whole = self._guarded(lambda: pixel_array(dcmread(self._path, force=True), index=number))
+            return _native(whole)
+        try:
+            return _native(self._next(number))
+        except FormatError:
+            # Going through them, pydicom trips over frames that it reads well alone.
+            return _native(self._guarded(lambda: pixel_array(self._path, index=number)))
+
+    def _next(self, number: int) -> NDArray[Any]:
+        """By turns, since a compressed frame is found by passing over those before it."""
+        from pydicom.pixels import iter_pixels
+
+        if self._decoded is None or self._decoded[0] > number:
+            self._decoded = (0, self._guarded(lambda: iter(iter_pixels(self._path))))
+        place, frames = self._decoded
+        self._decoded = None
+        for _ in range(number - place):
+            self._guarded(lambda: next(frames))
+        frame: NDArray[Any] = self._guarded(lambda: next(frames))
+        # After the last, the file is let go of.
+        self._decoded = (number + 1, frames) if number + 1 < self.count else None
+        return frame
+
+    def _guarded(self, work: Any) -> Any:
+        """What `work` gives; its failure as a FormatError that quotes nothing of the file."""
+        try:
+            with warnings.catch_warnings(), _silent():
+                warnings.simplefilter("ignore")
+                return work()
+        except StopIteration:
+            raise FormatError("truncated", "the DICOM file holds fewer frames than it promises") from None
+        except NotImplementedError as error:
+            raise FormatError("unsupported", f"the transfer syntax {self._syntax_name()} is not read") from error
+        except Exception as error:  # decoders raise anything at all
+            raise self._failure(str(error)) from error
+
+    def _failure(self, said: str) -> FormatError:
+        if "not a transfer syntax" in said:
+            return FormatError("unsupported", f"the transfer syntax {self._syntax_name()} is not read")
+        if "less than expected" in said or "truncat" in said.lower():
+            return FormatError("truncated", "the DICOM pixels end early")
+        if missing := re.search(r"Missing required element: \((\w{4},\w{4})\) '([\w /]+)'", said):
+            return FormatError("bad-header", f"the DICOM image has no element ({missing[1]}), {missing[2]}")
+        if "missing dependencies" in said or "plugins are missing" in said:
+            return FormatError("unsupported", f"no decoder for {self._syntax_name()} is installed")
+        hint = _JPEG_12 if self.syntax == _EXTENDED_12_BIT and self.bits_stored > 8 else ""
+        return FormatError("bad-pixels", f"the DICOM pixels ({self._syntax_name()}) cannot be decoded{hint}")
+
+    def _syntax_name(self) -> str:
+        from pydicom.uid import UID
+
+        return UID(self.syntax).name
+
+
+def _native(frame: NDArray[Any]) -> NDArray[Any]:
+    return frame.astype(frame.dtype.newbyteorder("="), copy=False)
+
+
+class _PlainPixels:
+    """Uncompressed frames of 8 or 16 bits: where the first begins, and how its bytes are read."""
+
+    def __init__(self, frames: Frames, offset: int, length: int) -> None:
+        self._frames, self._offset, self._length = frames, offset, length
+        size = frames.bits_allocated // 8
+        self._dtype = np.dtype(f"{'>' if frames.big_endian else '<'}u{size}")
+        self._bytes = frames.rows * frames.columns * size
+
+    @classmethod
+    def find(cls, frames: Frames, place: int | None) -> _PlainPixels | None:
+        """None where another way must be gone: compressed, colour, other sizes of pixels."""
+        whole = frames.bits_allocated in ((16,) if frames.big_endian else (8, 16))
+        if place is None or frames.syntax not in _PLAIN or frames.colour or frames.samples != 1 or not whole:
+            return None
+        with open(frames._path, "rb") as stream:
+            stream.seek(place)
+            head = stream.read(_LONG_HEADER)
+        order = "big" if frames.big_endian else "little"
+        if len(head) < _LONG_HEADER:
+            raise FormatError("no-pixels", "the DICOM image holds no pixels")
+        group, element = (int.from_bytes(head[k : k + 2], order) for k in (0, 2))  # type: ignore[arg-type]
+        if (group, element) != (0x7FE0, 0x0010):
+            return None
+        size = _SHORT_HEADER if frames.syntax == _IMPLICIT else _LONG_HEADER
+        length = int.from_bytes(head[size - 4 : size], order)  # type: ignore[arg-type]
+        return None if length == _UNKNOWN_LENGTH else cls(frames, place + size, length)
+
+    def read(self, number: int) -> NDArray[Any]:
+        """Stored values [rows, columns], bits beyond the stored ones cut off, the sign extended."""
+        frames, start = self._frames, number * self._bytes
+        with open(frames._path, "rb") as stream:
+            stream.seek(self._offset + start)
+            raw = stream.read(min(self._bytes, max(0, self._length - start)))
+        if len(raw) < self._bytes:
+            raise FormatError(
+                "truncated", f"a frame of the DICOM image holds {len(raw)} bytes, its header promises {self._bytes}"
+            )
+        values = np.frombuffer(raw, self._dtype).reshape(frames.rows, frames.columns)
+        values = values.astype(values.dtype.newbyteorder("="), copy=False)
+        spare, above = frames.bits_allocated - frames.bits_stored, frames.bits_allocated - frames.high_bit - 1
+        signed = values.view(frames.dtype)
+        # Arithmetic to the right: it extends the sign where there is one.
+        return (values << above).view(frames.dtype) >> spare if spare else signed
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Decoders in C write their complaints to the process's standard error: there they would be lines of ours."""
+    kept = os.dup(2)
+    sink = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(sink, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(sink)
+        os.close(kept)

@@ -1,0 +1,83 @@
+"""PNG, JPEG and TIFF as Pillow reads them; damage is one clear line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from medpipe.formats.errors import FormatError
+from medpipe.formats.picture import open_picture
+
+RNG = np.random.default_rng(0)
+GREY = RNG.integers(0, 256, (6, 9)).astype(np.uint8)
+DEEP = RNG.integers(0, 65536, (6, 9)).astype(np.uint16)
+COLOUR = RNG.integers(0, 256, (6, 9, 3)).astype(np.uint8)
+
+
+def save(path: Path, pixels: np.ndarray, mode: str | None = None, **options: object) -> str:
+    image = PIL.Image.fromarray(pixels)
+    (image.convert(mode) if mode else image).save(path, **options)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.tif"])
+def test_grey_and_colour_come_out_as_they_are(tmp_path: Path, name: str) -> None:
+    for pixels in (GREY, COLOUR):
+        (found,) = open_picture(save(tmp_path / name, pixels))
+        assert found.shape == pixels.shape and found.dtype == np.uint8
+        np.testing.assert_array_equal(found.read(), pixels)
+
+
+def test_deep_grey_is_shown_in_8_bits_or_kept(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.png", DEEP)
+    np.testing.assert_array_equal(open_picture(path)[0].read(), np.rint(DEEP / 65535 * 255))
+    kept = open_picture(path, "none")[0]
+    assert kept.dtype == np.uint16
+    np.testing.assert_array_equal(kept.read(), DEEP)
+    assert open_picture(path, "30000,20000")[0].pixels["voi"]["center"] == 30000
+
+
+@pytest.mark.parametrize(("mode", "shape"), [("RGBA", (6, 9, 3)), ("LA", (6, 9)), ("P", (6, 9, 3)), ("1", (6, 9))])
+def test_other_modes_become_grey_or_rgb(tmp_path: Path, mode: str, shape: tuple[int, ...]) -> None:
+    (found,) = open_picture(save(tmp_path / "x.png", COLOUR, mode))
+    assert found.shape == shape == found.read().shape and found.read().dtype == found.dtype == np.uint8
+    assert ("transparency" in found.said) == (mode in ("RGBA", "LA"))
+
+
+def test_each_page_is_a_picture(tmp_path: Path) -> None:
+    pages = [PIL.Image.fromarray(np.full((4, 5), value, np.uint8)) for value in (1, 2, 3)]
+    pages[0].save(tmp_path / "x.tif", save_all=True, append_images=pages[1:])
+    assert [int(page.read()[0, 0]) for page in open_picture(str(tmp_path / "x.tif"))] == [1, 2, 3]
+
+
+def test_a_picture_that_lies_on_its_side_is_turned(tmp_path: Path) -> None:
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    (found,) = open_picture(save(tmp_path / "x.png", GREY, exif=exif))
+    assert found.shape == (9, 6) and "EXIF orientation 6" in found.said["turned"]
+    np.testing.assert_array_equal(found.read(), np.rot90(GREY, -1))
+
+
+def test_floats_have_no_range_to_show(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.tif", GREY.astype(np.float32))
+    with pytest.raises(FormatError, match="give --voi"):
+        open_picture(path)
+    np.testing.assert_array_equal(open_picture(path, "none")[0].read(), GREY)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_damaged_picture_is_an_error(tmp_path: Path, share: float) -> None:
+    path = Path(save(tmp_path / "x.jpg", np.tile(COLOUR, (20, 20, 1))))
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(FormatError, match="damaged"):
+        open_picture(str(path))[0].read()
+
+
+def test_a_picture_beyond_any_scanner_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / "x.png", GREY)
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 20)
+    with pytest.raises(FormatError, match="more pixels"):
+        open_picture(path)
