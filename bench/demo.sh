@@ -4,6 +4,7 @@ set -eu
 out=${1:-out}
 mkdir -p "$out"
 cp "$(python -c "from pydicom.data import get_testdata_file; print(get_testdata_file('waveform_ecg.dcm'))")" "$out/ecg.dcm"
+cp "$(python -c "from pydicom.data import get_testdata_file; print(get_testdata_file('CT_small.dcm'))")" "$out/ct.dcm"
 
 echo '$ ecg-encode ecg.dcm | ecg-zeroshot -q "normal ECG" -q "myocardial infarction" ...'
 ecg-encode --id stem --no-source --keep-arrays "$out/ecg.dcm" |

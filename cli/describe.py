@@ -26,6 +26,8 @@ WORDS = {
     "--labels": ("exact", "merl"),
     "--protocol": ("honest", "merl-released"),
     "--shard": ("slurm",),
+    "--voi": ("file", "none", "abdomen", "bone", "brain", "liver", "lung", "mediastinum", "soft-tissue", "stroke"),
+    "--slice": ("axial:mid", "coronal:mid", "sagittal:mid"),
     "--id": ("path", "stem", "hash", "key:"),
 }
 

@@ -62,17 +62,24 @@ def med_view(
     fs: Annotated[
         float | None, typer.Option("--fs", metavar="HZ", min=0.001, help="Sampling rate of CSV files.")
     ] = None,
+    voi: Annotated[
+        str, typer.Option("--voi", metavar="WINDOW", help="Grey values: file, none, lung, bone, ..., CENTER,WIDTH.")
+    ] = "file",
+    slice_of: Annotated[
+        str | None, typer.Option("--slice", metavar="PLANE:N", help="Of a volume: axial:mid, coronal:40, ...")
+    ] = None,
     id_scheme: Annotated[
         str, typer.Option("--id", metavar="SCHEME", help="Name records by path, stem, hash or key:NAME.")
     ] = "path",
     quiet: Annotated[bool, typer.Option("--quiet", help="No messages but fatal ones.")] = False,
 ) -> int:
-    """Draw an ECG on the standard grid, 25 mm/s and 10 mm/mV, with its scores beside it.
+    """Draw an ECG on the standard grid, 25 mm/s and 10 mm/mV, with its scores beside it; or an image with its boxes.
 
-    Takes ECG files and record streams with signals (ecg-zeroshot --keep-arrays keeps them). A scores key
-    is drawn beside the leads, the attention of ecg-zeroshot --attn behind them.
+    Takes ECG and image files and record streams with signals or images (--keep-arrays keeps them). A scores key
+    is drawn beside the leads, the attention of ecg-zeroshot --attn behind them; boxes on the image.
     """
     parse_id(id_scheme)
+    from medpipe.cli.image_options import read_options
     from medpipe.cli.viewing import View, draw_all
 
     view = View(
@@ -85,7 +92,7 @@ def med_view(
         begin=begin,
         title=title,
         dpi=dpi,
-        fs=fs,
+        read=read_options(fs, voi, slice_of),
         quiet=quiet,
         attention=attention,
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack
 from itertools import chain
-from typing import IO
+from typing import Any
 
 from medpipe.cli.exits import BAD_STREAM, NO_STREAM, Fatal
 from medpipe.formats.compress import decompression_errors, open_decompressed
@@ -28,7 +28,7 @@ def is_table(path: str) -> bool:
 
 
 def table_rows(
-    path: str, name: str, columns: tuple[str, ...], scheme: str, stream: IO[bytes] | None = None
+    path: str, name: str, columns: tuple[str, ...], scheme: str, stream: io.BufferedReader[Any] | None = None
 ) -> Iterator[Row]:
     """Each row as a line of a record stream, or why it is none.
 
@@ -46,8 +46,9 @@ def table_rows(
     key = scheme.removeprefix("key:") if scheme.startswith("key:") else "id"
     number = 1
     try:
-        with nullcontext() if stream is not None else open(path, "rb") as raw:
-            text = io.TextIOWrapper(stream or open_decompressed(raw), "utf-8-sig", newline="")
+        with ExitStack() as files:
+            plain = stream or open_decompressed(files.enter_context(open(path, "rb")))
+            text = io.TextIOWrapper(plain, "utf-8-sig", newline="")
             first = text.readline()
             rows = csv.reader(chain([first], text), delimiter=max(_DELIMITERS, key=first.count))
             head = next(rows, [])

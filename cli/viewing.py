@@ -47,7 +47,7 @@ class View:
     begin: float
     title: str | None
     dpi: int
-    fs: float | None
+    read: ReadOptions
     quiet: bool
     attention: str | None = None
 
@@ -70,7 +70,7 @@ def draw_all(command: str, view: View, inputs: list[str], id_scheme: str) -> int
     if not inputs and sys.stdin.isatty():
         raise Fatal(2, "no input: give a file, or pipe a stream in (--help shows how)")
     kind = view.kind
-    options = InputOptions(inputs or ["-"], id_scheme=id_scheme)
+    options = InputOptions(inputs or ["-"], id_scheme=id_scheme, pictures=True)
     drawn, failed, more = 0, 0, False
     try:
         records = _records(options, view)
@@ -104,7 +104,7 @@ def _records(options: InputOptions, view: View) -> Iterator[Record]:
             raise Fatal(NO_STREAM, f"{path}: no such file")
     for item in enumerate_items(options):
         try:
-            found = load(item, ReadOptions(view.fs), keep_source=False)
+            found = load(item, view.read, keep_source=False)
         except EXPECTED as error:
             found = [{"id": item.id, "error": {"message": str(error)}}]
         yield from (record for record in found if view.record in (None, record["id"]))
@@ -128,6 +128,8 @@ def draw(record: Record, view: View, kind: str) -> bytes:
     if "error" in record:
         error = record["error"]
         raise FormatError("upstream", str(error.get("message", "?") if isinstance(error, dict) else error))
+    if is_array(record.get("image")):
+        return _draw_image(record, view, kind)
     if view.leads:
         from medpipe.cli.ecg_select import select_leads
 
@@ -174,6 +176,21 @@ def draw(record: Record, view: View, kind: str) -> bytes:
         kind_of_score,
         quality if isinstance(quality, dict) else None,
     )
+
+
+def _draw_image(record: Record, view: View, kind: str) -> bytes:
+    from medpipe.cli.view_image import image_figure
+    from medpipe.core.draw.ecg import render
+
+    title = view.title if view.title is not None else str(record["id"])
+    figure = image_figure(record, title)
+    if kind != "html":
+        return render(figure, kind, dpi=view.dpi)
+    from medpipe.core.draw.page import html_page
+
+    shape = record["image"].shape
+    facts = [("Record", str(record["id"])), ("Size", f"{shape[1]} x {shape[0]}")]
+    return html_page(render(figure, "svg", dpi=view.dpi), title, facts, _scores(record), None, None)
 
 
 def _saliency(record: Record, view: View) -> Saliency | None:

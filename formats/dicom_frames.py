@@ -113,7 +113,8 @@ class Frames:
         if self.photometric == _PALETTE:
             from pydicom.pixels import apply_color_lut
 
-            return self._guarded(lambda: apply_color_lut(frame, self._data)[..., :3])
+            painted: NDArray[Any] = self._guarded(lambda: apply_color_lut(frame, self._data)[..., :3])
+            return painted
         return frame
 
     def _through_pydicom(self, number: int) -> NDArray[Any]:
@@ -173,7 +174,7 @@ class Frames:
     def _syntax_name(self) -> str:
         from pydicom.uid import UID
 
-        return UID(self.syntax).name
+        return str(UID(self.syntax).name)
 
 
 def _native(frame: NDArray[Any]) -> NDArray[Any]:

@@ -35,7 +35,7 @@ class Ecg:
     adc_range: list[tuple[float, float]] | None = None
     # The header as it stands, identifying parts included: only `--fields` takes names out of it.
     headers: dict[str, Any] = field(default_factory=dict)
-    # What of the header identifies a person, by name; None where nothing tells.
-    identity: Callable[[], dict[str, Any]] | None = None
     # What the reader did that a user should know; goes into the record.
     said: dict[str, Any] = field(default_factory=dict)
+    # What of the header identifies a person, by name; None where nothing tells.
+    identity: Callable[[], dict[str, Any]] | None = None

@@ -38,7 +38,8 @@ def assert_matches(expected: str, found: str) -> None:
 
 @needs_jq
 def test_the_examples_print_what_the_readme_shows(tmp_path: Path) -> None:
-    shutil.copy(get_testdata_file("waveform_ecg.dcm"), tmp_path / "ecg.dcm")
+    for name, source in (("ecg.dcm", "waveform_ecg.dcm"), ("ct.dcm", "CT_small.dcm")):
+        shutil.copy(get_testdata_file(source), tmp_path / name)
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
     for command, expected in examples():
         done = subprocess.run(

@@ -7,24 +7,32 @@ them and a blend of their logits are one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from medpipe.core.ecg.default_model import open_text_tower
-from medpipe.core.ecg.text_train import Shares, TextPlan, read_phrases, train_shares
+from medpipe.core.ecg.text_tower import TextTower
+from medpipe.core.ecg.text_train import Shares, Taught, TextPlan, read_phrases, train_shares
 from medpipe.core.ecg.train_default import UNRELATED
 
 Array = NDArray[np.float32]
+
+
+@lru_cache(maxsize=1)
+def _known() -> tuple[TextTower, Taught]:
+    """The tower, and what it makes of every phrase: the half of the work that all text sides share."""
+    tower = open_text_tower()
+    return tower, read_phrases(tower)
 
 
 class TextSide:
     """What the words of a query mean, learnt from all phrases but the `hidden` ones [phrases]."""
 
     def __init__(self, hidden: NDArray[np.bool_] | None = None) -> None:
-        self._tower = open_text_tower()
-        known = read_phrases(self._tower)
+        self._tower, known = _known()
         self._network: Shares = train_shares(known if hidden is None else known.without(hidden), TextPlan())
 
     def vectors(self, queries: Sequence[str]) -> Array:

@@ -1,4 +1,4 @@
-"""DICOM images come out as pydicom gives them after its tables, or as an error; none crashes, none is silently wrong."""
+"""DICOM images come out as pydicom gives them after its tables, or as an error: none crashes or is silently wrong."""
 
 from __future__ import annotations
 

@@ -1,0 +1,62 @@
+"""The picture of a record that holds an image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from medpipe.formats.arrays import materialise
+from medpipe.formats.errors import FormatError
+from medpipe.formats.jsonl import Record
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from medpipe.core.draw.image import Box
+
+
+def image_figure(record: Record, title: str) -> Figure:
+    """The image with its boxes. Raises FormatError where a part of the record is none that can be drawn."""
+    from medpipe.core.draw.image import draw_image
+
+    image: Any = record["image"]
+    if len(image.shape) not in (2, 3) or (len(image.shape) == 3 and image.shape[2] != 3) or 0 in image.shape:
+        raise FormatError("bad-array", "image is not [rows, columns] nor [rows, columns, 3]")
+    pixels = materialise(image)
+    if pixels.ndim == 3 and pixels.dtype.name != "uint8":
+        raise FormatError("bad-array", "a colour image of more than 8 bits is not drawn: leave out --voi none")
+    return draw_image(pixels, spacing=_spacing(record), title=title, boxes=_boxes(record), caption=_caption(record))
+
+
+def _spacing(record: Record) -> tuple[float, float] | None:
+    value = record.get("spacing")
+    if value is None:
+        return None
+    numbers = isinstance(value, list) and len(value) == 2 and all(type(one) in (int, float) for one in value)
+    if not numbers or min(value) <= 0:
+        raise FormatError("bad-value", "spacing is not two lengths in mm")
+    return float(value[0]), float(value[1])
+
+
+def _boxes(record: Record) -> list[Box]:
+    from medpipe.core.draw.image import Box
+
+    found = record.get("boxes", [])
+    try:
+        return [
+            Box(str(one["label"]), tuple(float(edge) for edge in one["xyxy"]), one.get("score"))  # type: ignore[arg-type]
+            for one in found
+            if len(one["xyxy"]) == 4
+        ]
+    except (KeyError, TypeError, ValueError):
+        raise FormatError("bad-value", "boxes is not a list of label, xyxy and score") from None
+
+
+def _caption(record: Record) -> str:
+    """Size, and the window through which the values are seen."""
+    rows, columns = record["image"].shape[:2]
+    parts = [f"{columns} x {rows}"]
+    pixels = record.get("pixels")
+    voi = pixels.get("voi") if isinstance(pixels, dict) else None
+    if isinstance(voi, dict) and voi.get("kind") == "window":
+        parts.append(f"window {voi.get('center'):g}, {voi.get('width'):g}")
+    return ", ".join(parts)

@@ -1,0 +1,103 @@
+"""med-cat on images: what is in the record, what is not, and what a bad file says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import PIL.Image
+import pybase64
+import pytest
+from pydicom.data import get_testdata_file
+
+CT, MR = get_testdata_file("CT_small.dcm"), get_testdata_file("MR_small.dcm")
+FRAMES = get_testdata_file("rtdose.dcm")
+
+
+def records(output: bytes) -> list[dict]:
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def pixels(record: dict) -> np.ndarray:
+    spec = record["image"]
+    return np.frombuffer(pybase64.b64decode(spec["b64"]), spec["dtype"]).reshape(spec["shape"])
+
+
+def test_what_was_done_to_the_pixels_is_in_the_record(run) -> None:
+    (made,) = records(run("med-cat", CT).stdout)
+    assert made["spacing"] == [0.661468, 0.661468] and len(made["orientation"]) == 6
+    assert made["pixels"]["modality"] == {"slope": 1.0, "intercept": -1024.0}
+    assert made["pixels"]["voi"]["from"] == "preset soft-tissue, the file has no window"
+    assert pixels(made).dtype == np.uint8 and pixels(made).shape == (128, 128)
+    (kept,) = records(run("med-cat", "--voi", "none", CT).stdout)
+    assert kept["pixels"]["voi"] is None and pixels(kept).min() < 0
+
+
+def test_nothing_of_the_header_that_identifies_comes_out(run) -> None:
+    from pydicom import dcmread
+
+    data = dcmread(CT)
+    done = run("med-cat", "--phi-check", CT)
+    (made,) = records(done.stdout)
+    assert {"PatientName", "PatientID", "AccessionNumber"} & set(made["phi"]["tags"])
+    values = [str(data.PatientName), str(data.PatientID), str(data.StudyInstanceUID), str(data.StudyDate)]
+    said = (done.stdout + done.stderr).decode().replace(CT, "")
+    assert not [value for value in values if value in said]
+
+
+def test_a_record_that_may_identify_is_stopped(run) -> None:
+    done = run("med-cat", "--fail-on-phi", CT)
+    (made,) = records(done.stdout)
+    assert done.returncode == 1 and made["error"]["type"] == "phi" and "PatientName" in made["error"]["message"]
+    assert "image" not in made
+
+
+def test_every_frame_is_a_record(run, tmp_path: Path) -> None:
+    made = records(run("med-cat", FRAMES).stdout)
+    assert [one["id"].rpartition("#")[2] for one in made] == [str(k) for k in range(15)]
+    assert run("med-cat", FRAMES, "-o", tmp_path / "x.h5").returncode == 0
+    with h5py.File(tmp_path / "x.h5") as stored:
+        assert stored["image"].shape == (15, 10, 10)
+    again = records(run("med-cat", tmp_path / "x.h5").stdout)
+    assert np.array_equal(pixels(again[3]), pixels(made[3]))
+
+
+def test_folders_are_searched_for_pictures(run, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for name in ("x.png", "a/y.tif", "z.jpg"):
+        PIL.Image.fromarray(np.full((4, 6), 9, np.uint8)).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("x")
+    made = records(run("med-cat", ".", cwd=tmp_path).stdout)
+    assert [one["id"] for one in made] == ["x", "z", "a/y"] and made[0]["source"]["format"] == "png"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--voi", "luhg"], b"luhg is no window"),
+        (["--voi", "40,0"], b"width 0 shows nothing"),
+        (["--slice", "axial"], b"axial is no slice"),
+    ],
+)
+def test_a_wrong_option_is_a_usage_error(run, options: list[str], said: bytes) -> None:
+    done = run("med-cat", *options, CT)
+    assert done.returncode == 2 and said in done.stderr and b"Traceback" not in done.stderr
+
+
+def test_each_bad_picture_is_one_clear_line_and_the_others_go_on(run, tmp_path: Path) -> None:
+    (tmp_path / "cut.dcm").write_bytes(Path(MR).read_bytes()[:5000])
+    (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 40)
+    done = run("med-cat", "cut.dcm", "bad.png", get_testdata_file("JPGExtended.dcm"), MR, cwd=tmp_path)
+    made = records(done.stdout)
+    assert done.returncode == 1
+    assert [one.get("error", {}).get("type") for one in made] == ["truncated", "bad-header", "bad-pixels", None]
+    assert "pip install pylibjpeg-libjpeg" in made[2]["error"]["message"]
+    assert len(done.stderr.splitlines()) == 4
+
+
+def test_an_image_is_no_ecg(run) -> None:
+    for command in (["ecg-encode"], ["med-cat", "--leads", "I"], ["med-cat", "--resample", "100"]):
+        (made,) = records(run(*command, CT).stdout)
+        assert made["error"]["type"] == "not-an-ecg" and "image" in made["error"]["message"]

@@ -1,0 +1,81 @@
+"""med-view on images: proportions, boxes, the scale bar, and what it refuses."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pybase64
+import pytest
+from pydicom.data import get_testdata_file
+
+CT = get_testdata_file("CT_small.dcm")
+
+
+def record(pixels: np.ndarray, **keys: object) -> bytes:
+    spec = {
+        "dtype": pixels.dtype.str,
+        "shape": list(pixels.shape),
+        "b64": pybase64.b64encode(pixels.tobytes()).decode(),
+    }
+    return json.dumps({"id": "x", "image": spec, **keys}).encode() + b"\n"
+
+
+def drawn(run, stdin: bytes, *options: object) -> np.ndarray:
+    done = run("med-view", "-", "-o", "-", "--dpi", "100", *options, stdin=stdin)
+    assert done.returncode == 0, done.stderr
+    return np.asarray(PIL.Image.open(io.BytesIO(done.stdout)).convert("RGB")).astype(int)
+
+
+def test_an_image_fills_the_page_in_its_proportions(run) -> None:
+    white = np.full((50, 100), 255, np.uint8)
+    for spacing, ratio in ((None, 2.0), ([1.0, 1.0], 2.0), ([2.0, 1.0], 1.0)):
+        page = drawn(run, record(white, **({"spacing": spacing} if spacing else {})), "--title", "")
+        rows, columns = np.nonzero((page > 250).all(axis=2))
+        # The bar, which is not quite white, and the writing are outside.
+        assert (np.ptp(columns) + 1) / (np.ptp(rows) + 1) == pytest.approx(ratio, rel=0.02), spacing
+
+
+def test_a_box_is_drawn_where_it_is_said_to_be(run) -> None:
+    black = np.zeros((100, 100), np.uint8)
+    page = drawn(run, record(black, boxes=[{"label": "mass", "xyxy": [20, 40, 60, 90], "score": 0.5}]), "--title", "")
+    orange = (abs(page - [0xE6, 0x9F, 0x00]) < 30).all(axis=2)
+    rows, columns = np.nonzero(orange)
+    size = 0.98 * 700
+    assert (columns.min() - 7) / size == pytest.approx(0.2, abs=0.01)
+    assert (columns.max() - 7) / size == pytest.approx(0.6, abs=0.01)
+    assert (np.ptp(rows) / size) == pytest.approx(0.5, abs=0.06)
+
+
+def test_the_bar_is_as_long_as_it_says(run) -> None:
+    for shape in ((100, 100), (900, 100)):
+        page = drawn(run, record(np.zeros(shape, np.uint8), spacing=[0.3, 0.3]), "--title", "")
+        last = page[-40:]
+        columns = np.nonzero((abs(last - 0xF2) < 8).all(axis=2).sum(axis=0) >= 4)[0]
+        run_of = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)[0]
+        # 10 mm of 30: of the page's width, or of what a tall picture takes of it.
+        width = min(0.98 * 700, 100 * (page.shape[0] - 70) / shape[0])
+        assert len(run_of) / width == pytest.approx(1 / 3, abs=0.02)
+
+
+def test_files_are_drawn_in_every_form(run, tmp_path: Path) -> None:
+    for suffix, start in (("png", b"\x89PNG"), ("svg", b"<?xml"), ("html", b"<!doctype html")):
+        done = run("med-view", CT, "-o", tmp_path / f"x.{suffix}", "--voi", "bone")
+        assert done.returncode == 0 and (tmp_path / f"x.{suffix}").read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("stdin", "said"),
+    [
+        (record(np.zeros((4, 5), np.uint8), boxes=[{"label": "x"}]), b"boxes is not a list"),
+        (record(np.zeros((4, 5), np.uint8), spacing=[1]), b"spacing is not two lengths"),
+        (record(np.zeros((4, 5, 2), np.uint8)), b"image is not [rows, columns]"),
+        (record(np.zeros((4, 5, 3), np.uint16)), b"more than 8 bits is not drawn"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(run, tmp_path: Path, stdin: bytes, said: bytes) -> None:
+    done = run("med-view", "-", "-o", tmp_path / "x.png", stdin=stdin)
+    assert done.returncode == 1 and said in done.stderr and b"Traceback" not in done.stderr
