@@ -21,7 +21,8 @@ from medpipe.cli.queries import collect_queries
 from medpipe.cli.runner import Job, run_job
 from medpipe.core import __version__
 from medpipe.core.ecg.benchmark_classes import class_names
-from medpipe.core.metrics.labels import LabelMetrics, Row, compare_labels, score_labels
+from medpipe.core.metrics.estimates import Row
+from medpipe.core.metrics.labels import LabelMetrics, compare_labels, score_labels
 from medpipe.formats.leads import STANDARD_12, canonical_lead
 
 _LIMB = STANDARD_12[:6]

@@ -3,49 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.core.metrics.bootstrap import draw_weights, interval, two_sided_p
+from medpipe.core.metrics.bootstrap import draw_weights
+from medpipe.core.metrics.estimates import Estimate, Row, estimate
 from medpipe.core.metrics.roc import Ranked, rank, threshold_row, weighted_areas, youden_threshold
 from medpipe.core.metrics.table import text_table, with_interval
 
 Array = NDArray[np.float64]
 METRICS = ("auroc", "auprc")
-
-
-@dataclass(slots=True)
-class Estimate:
-    """A metric, its 95 % interval, and for a difference its p; None where it is not defined."""
-
-    value: float | None
-    interval: tuple[float, float] | None = None
-    p: float | None = None
-
-
-@dataclass(slots=True)
-class Row:
-    """One class, or one macro mean."""
-
-    id: str
-    facts: dict[str, Any]
-    estimates: dict[str, Estimate]
-    thresholds: list[dict[str, Any]] = field(default_factory=list)
-
-    def record(self, suffix: str = "") -> dict[str, Any]:
-        """The row as a JSON object, `suffix` behind the metrics' names."""
-        made: dict[str, Any] = {"id": self.id, **self.facts}
-        for metric, estimate in self.estimates.items():
-            name = metric + suffix
-            made[name] = estimate.value
-            if estimate.interval is not None:
-                made[f"{name}_ci95"] = list(estimate.interval)
-            if estimate.p is not None:
-                made[f"{name}_p"] = estimate.p
-        return made | ({"thresholds": self.thresholds} if self.thresholds else {})
 
 
 @dataclass(slots=True)
@@ -217,15 +187,8 @@ def _draw(
 
 
 def _estimates(values: Array, drawn: Array, *, paired: bool = False) -> dict[str, Estimate]:
-    made = {}
-    for metric, value, draws in zip(METRICS, values, drawn, strict=True):
-        defined = bool(np.isfinite(value))
-        made[metric] = Estimate(
-            float(value) if defined else None,
-            interval(draws) if defined else None,
-            two_sided_p(draws) if defined and paired and len(draws) else None,
-        )
-    return made
+    each = zip(METRICS, values, drawn, strict=True)
+    return {metric: estimate(float(value), draws, paired=paired) for metric, value, draws in each}
 
 
 def _macros(

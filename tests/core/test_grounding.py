@@ -10,12 +10,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medpipe.core.box_overlap import overlaps
 from medpipe.core.errors import InputError
 from medpipe.core.vision.findings import SHIPPED, Knowledge, normal_name
 from medpipe.core.vision.grounding_prompt import TEMPLATES, grounding_prompt
 from medpipe.core.vision.letterbox import Fit, fit_pixels
 from medpipe.core.vision.location_tokens import BINS, centres, parse, quantise, written
-from medpipe.core.vision.suppression import overlaps, suppress
+from medpipe.core.vision.suppression import suppress
 
 SIDES = st.integers(1, 5000)
 SHARES = st.tuples(*[st.floats(0, 1)] * 4)
