@@ -44,8 +44,10 @@ def _label_weight(images: Sequence[ImageBoxes], labels: int) -> float:
     found, there = np.zeros((len(images), labels), bool), np.zeros((len(images), labels), bool)
     for row, one in enumerate(images):
         found[row, one.labels], there[row, one.truth] = True, True
-    counts = [float((found & there).sum()), float((found & ~there).sum()), float((~found & there).sum())]
-    return max(0.0, float(_correlation(*map(np.asarray, counts), np.asarray(found.size - sum(counts)))))
+    both, only_found, only_there = (
+        np.asarray(side.sum(), np.float64) for side in (found & there, found & ~there, ~found & there)
+    )
+    return max(0.0, float(_correlation(both, only_found, only_there, found.size - both - only_found - only_there)))
 
 
 def _correlation(both: Array, only_found: Array, only_there: Array, neither: Array) -> Array:

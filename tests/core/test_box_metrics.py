@@ -192,7 +192,7 @@ def test_rows_are_labels_and_all_of_them_and_a_run_differs_from_itself_by_nothin
 def test_draws_of_clusters_take_their_images_together() -> None:
     images, names = simulated(3, 12), ["a", "b", "c"]
     twice = [one for one in images for _ in range(2)]
-    clusters = [str(k // 2) for k in range(len(twice))]
+    clusters = [f"{k // 2:02d}" for k in range(len(twice))]
     alone = score_boxes([BoxPanel(images, names)], 200, 0)[-1].estimates["best_iou"]
     together = score_boxes([BoxPanel(twice, names)], 200, 0, clusters)[-1].estimates["best_iou"]
     np.testing.assert_allclose(together.interval, alone.interval)
