@@ -20,6 +20,7 @@ WORDS = {
     "--model": ("default", "smoke"),
     "--preset": ("merl", "kmerl"),
     "--uncertain": ("unknown", "1", "0"),
+    "--mode": ("with-negatives", "paper"),
     "--part": ("train", "val", "test"),
     "--objective": ("merl", "kmerl", "supreme"),
     "--text-model": ("default",),

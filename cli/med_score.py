@@ -73,7 +73,71 @@ def labels(
     )
 
 
-app = command_group(NAME, "Score predictions against truth, with confidence intervals.", {"labels": labels})
+def boxes(
+    predictions: Annotated[str, typer.Argument(metavar="PREDICTIONS", help="A stream with boxes, or -.")],
+    truth: Annotated[
+        str, typer.Option("--truth", metavar="FILE", help="A stream with boxes, or COCO, Pascal VOC or VinDr files.")
+    ],
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="FILE", help="A second stream: paired differences, first minus second."),
+    ] = None,
+    mode: Annotated[
+        str,
+        typer.Option("--mode", metavar="NAME", help="with-negatives, or paper: only labels that the image has."),
+    ] = "with-negatives",
+    names: Annotated[
+        list[str] | None, typer.Option("--labels", metavar="NAMES", help="Score only these. Default: the truth's.")
+    ] = None,
+    min_score: Annotated[
+        float | None, typer.Option("--min-score", metavar="X", help="Leave out boxes below this score.")
+    ] = None,
+    froc_iou: Annotated[
+        float, typer.Option("--froc-iou", metavar="X", min=0.01, max=1, help="Overlap that FROC calls right.")
+    ] = 0.5,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="NAME", help="Key of patients in the truth, drawn whole.")
+    ] = None,
+    draws: score_options.Draws = 1000,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the draws.")] = 0,
+    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where the metrics go.")] = "-",
+    table: score_options.Table = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No table and no messages on stderr.")] = False,
+) -> int:
+    """Score boxes: AP by overlap, best overlap, FROC, RoDeO, images rightly left alone, with intervals by image.
+
+    Images are matched by the stem of their id. AP is COCO's; a box without a score counts as 1. Metrics are JSON
+    Lines on standard output, one line a label and one for all; the table goes to stderr.
+    """
+    from medpipe.cli.box_scores import MODES, BoxRun, score
+
+    if mode not in MODES:
+        raise typer.BadParameter(f"--mode {mode}: it is {' or '.join(MODES)}")
+    score_options.check_draws(draws)
+    if min_score is not None:
+        check_finite("--min-score", min_score)
+    return score(
+        BoxRun(
+            predictions=predictions,
+            truth=truth,
+            against=against,
+            mode=mode,
+            labels=split_names(names),
+            min_score=min_score,
+            froc_iou=froc_iou,
+            by=by,
+            draws=draws,
+            seed=seed,
+            output=output,
+            table=table,
+            quiet=quiet,
+        )
+    )
+
+
+app = command_group(
+    NAME, "Score predictions against truth, with confidence intervals.", {"labels": labels, "boxes": boxes}
+)
 
 
 def run() -> None:

@@ -1,9 +1,10 @@
 # fish completion for med-score; written by completions/generate.py
 
 complete -c med-score -f
-complete -c med-score -n 'not __fish_seen_subcommand_from labels' -l version -d 'Show the version and exit.'
-complete -c med-score -n 'not __fish_seen_subcommand_from labels' -s h -l help -d 'Show this message and exit.'
-complete -c med-score -n 'not __fish_seen_subcommand_from labels' -a labels -d 'Score multi-label predictions: AUROC, AUPRC, thresholds, with bootstrap intervals'
+complete -c med-score -n 'not __fish_seen_subcommand_from labels boxes' -l version -d 'Show the version and exit.'
+complete -c med-score -n 'not __fish_seen_subcommand_from labels boxes' -s h -l help -d 'Show this message and exit.'
+complete -c med-score -n 'not __fish_seen_subcommand_from labels boxes' -a labels -d 'Score multi-label predictions: AUROC, AUPRC, thresholds, with bootstrap intervals'
+complete -c med-score -n 'not __fish_seen_subcommand_from labels boxes' -a boxes -d 'Score boxes: AP by overlap, best overlap, FROC, RoDeO, images rightly left alone, with intervals by image'
 complete -c med-score -n '__fish_seen_subcommand_from labels' -F
 complete -c med-score -n '__fish_seen_subcommand_from labels' -l truth -r -F -d 'CSV or JSON Lines; columns named as the scores.'
 complete -c med-score -n '__fish_seen_subcommand_from labels' -l against -r -F -d 'A second stream: both sides, and paired differences, first minus second.'
@@ -18,3 +19,17 @@ complete -c med-score -n '__fish_seen_subcommand_from labels' -s o -l output -r 
 complete -c med-score -n '__fish_seen_subcommand_from labels' -l table -d 'The table on standard output, in place of JSON Lines.'
 complete -c med-score -n '__fish_seen_subcommand_from labels' -l quiet -d 'No table and no messages on stderr.'
 complete -c med-score -n '__fish_seen_subcommand_from labels' -s h -l help -d 'Show this message and exit.'
+complete -c med-score -n '__fish_seen_subcommand_from boxes' -F
+complete -c med-score -n '__fish_seen_subcommand_from boxes' -l truth -r -F -d 'A stream with boxes, or COCO, Pascal VOC or VinDr files.'
+complete -c med-score -n '__fish_seen_subcommand_from boxes' -l against -r -F -d 'A second stream: paired differences, first minus second.'
+complete -c med-score -n '__fish_seen_subcommand_from boxes' -l mode -x -a 'with-negatives paper' -d 'with-negatives, or paper: only labels that the image has.'
+complete -c med-score -n '__fish_seen_subcommand_from boxes' -l labels -x -a 'exact merl' -d 'Score only these. Default: the truth\'s.'
+complete -c med-score -n '__fish_seen_subcommand_from boxes' -l min-score -x -d 'Leave out boxes below this score.'
+complete -c med-score -n '__fish_seen_subcommand_from boxes' -l froc-iou -x -d 'Overlap that FROC calls right.'
+complete -c med-score -n '__fish_seen_subcommand_from boxes' -l by -x -d 'Key of patients in the truth, drawn whole.'
+complete -c med-score -n '__fish_seen_subcommand_from boxes' -l draws -x -d 'Bootstrap draws: at least 100, or 0 for no intervals.'
+complete -c med-score -n '__fish_seen_subcommand_from boxes' -l seed -x -d 'Seed of the draws.'
+complete -c med-score -n '__fish_seen_subcommand_from boxes' -s o -l output -r -F -d 'Where the metrics go.'
+complete -c med-score -n '__fish_seen_subcommand_from boxes' -l table -d 'The table on standard output, in place of JSON Lines.'
+complete -c med-score -n '__fish_seen_subcommand_from boxes' -l quiet -d 'No table and no messages on stderr.'
+complete -c med-score -n '__fish_seen_subcommand_from boxes' -s h -l help -d 'Show this message and exit.'

@@ -1,0 +1,119 @@
+"""Boxes by image, of a stream of records or of a file of others, met by the image's id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medpipe.cli.exits import BAD_STREAM, NO_STREAM, Fatal
+from medpipe.cli.inputs import InputOptions, enumerate_items
+from medpipe.cli.load import load
+from medpipe.formats.box_files import Corners, read_boxes
+from medpipe.formats.compress import decompression_errors, open_decompressed
+from medpipe.formats.errors import FormatError
+from medpipe.formats.ids import path_id
+from medpipe.formats.jsonl import Record
+from medpipe.formats.registry import ReadOptions
+
+Box = tuple[str, Corners, float]
+
+
+@dataclass(slots=True)
+class BoxStream:
+    """Boxes as (label, corners, score) by id, labels that were asked for, clusters, and error records.
+
+    `unscored` boxes have no score and count as 1.
+    """
+
+    boxes: dict[str, list[Box]] = field(default_factory=dict)
+    asked: dict[str, list[str]] = field(default_factory=dict)
+    clusters: dict[str, str] = field(default_factory=dict)
+    errors: int = 0
+    unscored: int = 0
+
+
+def read_box_stream(path: str, by: str | None = None) -> BoxStream:
+    """A record stream with `boxes`, or COCO, VOC or VinDr files. Fatal 65 and 66 when it cannot serve."""
+    if path != "-" and not Path(path).exists():
+        raise Fatal(NO_STREAM, f"{path}: no such file")
+    try:
+        if path != "-" and not _is_stream(path):
+            return _of_file(path, by)
+        return _of_stream(path, by)
+    except FormatError as error:
+        said = str(error)
+        raise Fatal(BAD_STREAM, said if said.startswith(path) else f"{path}: {said}") from None
+
+
+def _is_stream(path: str) -> bool:
+    """Whether a file is of records, a line each: the first line is a whole object with an id."""
+    import orjson
+
+    if Path(path).is_dir():
+        return False
+    try:
+        with open(path, "rb") as raw:
+            plain = open_decompressed(raw)
+            if plain.peek(8).startswith(b"\x89HDF"):
+                return True
+            first = orjson.loads(plain.readline())
+    except (*decompression_errors(), orjson.JSONDecodeError, UnicodeDecodeError):
+        return False
+    return isinstance(first, dict) and "annotations" not in first
+
+
+def _of_file(path: str, by: str | None) -> BoxStream:
+    if by is not None:
+        raise Fatal(BAD_STREAM, f"{path}: --by names a key of records, and this file has none")
+    found = BoxStream()
+    for one in read_boxes(path):
+        if one.id in found.boxes:
+            raise Fatal(BAD_STREAM, f"{path}: the image {one.id} is there twice")
+        found.boxes[one.id] = [(label, corners, 1.0) for label, corners in one.boxes]
+    return found
+
+
+def _of_stream(path: str, by: str | None) -> BoxStream:
+    found, options = BoxStream(), InputOptions([path])
+    try:
+        for item in enumerate_items(options):
+            record = load(item, ReadOptions(), keep_source=False)[0]
+            if "error" in record:
+                found.errors += 1
+                continue
+            ident = path_id(str(record["id"]), "stem")
+            if ident in found.boxes:
+                raise Fatal(BAD_STREAM, f"{path}: the image {ident} is there twice")
+            found.boxes[ident] = [_box(one, ident, path, found) for one in _listed(record, path)]
+            present = record.get("present")
+            found.asked[ident] = list(present) if isinstance(present, dict) else []
+            if by is not None:
+                found.clusters[ident] = str(record.get(by) or ident)
+    finally:
+        options.close()
+    return found
+
+
+def _listed(record: Record, path: str) -> list[Any]:
+    boxes = record.get("boxes")
+    if not isinstance(boxes, list):
+        raise Fatal(BAD_STREAM, f"{path}: {record['id']} has no boxes; they are made by ground")
+    return boxes
+
+
+def _box(one: Any, ident: str, path: str, found: BoxStream) -> Box:
+    """A box of a record. Fatal 65 for one that is none."""
+    try:
+        left, top, right, bottom = (float(edge) for edge in one["xyxy"])
+        label, score = str(one["label"]), one.get("score")
+    except (KeyError, TypeError, ValueError):
+        raise Fatal(BAD_STREAM, f"{path}: a box of {ident} has no label or no xyxy of four numbers") from None
+    if not (left <= right and top <= bottom):
+        raise Fatal(BAD_STREAM, f"{path}: a box of {ident} has its second corner before its first")
+    if score is None:
+        found.unscored += 1
+        return label, (left, top, right, bottom), 1.0
+    if isinstance(score, bool) or not isinstance(score, int | float) or score != score:
+        raise Fatal(BAD_STREAM, f"{path}: a box of {ident} has a score that is no number")
+    return label, (left, top, right, bottom), float(score)
