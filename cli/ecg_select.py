@@ -129,6 +129,6 @@ def with_fields(record: Record, names: list[str]) -> Record:
     if isinstance(opened, EcgSignal):
         headers = opened.ecg.headers
     elif isinstance(opened, ImagePixels):
-        headers = opened.image.headers
+        headers = opened.image.headers()
     found = {name: headers.get(name, headers.get(name.lower())) for name in names}
     return {**record, "fields": {**record.get("fields", {}), **found}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from medpipe.formats.ecg import Ecg
@@ -36,11 +37,19 @@ def open_dicom(path: str, voi: str = "file") -> list[Ecg] | list[Image]:
         from medpipe.formats.dicom_image import open_images
 
         try:
-            return open_images(data, path, place, _headers(data), voi)
+            return open_images(data, path, place, lambda: _quietly(_headers, data), voi)
         except FormatError:
             raise
         except Exception as error:  # a damaged element may raise anything at all
             raise FormatError("bad-header", "the DICOM image lacks a required value, or holds a wrong one") from error
+
+
+def _quietly(work: Callable[[Any], dict[str, Any]], data: Any) -> dict[str, Any]:
+    from pydicom import config
+
+    with config.disable_value_validation(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return work(data)
 
 
 def _headers(data: Any) -> dict[str, Any]:

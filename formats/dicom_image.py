@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,19 +15,20 @@ from medpipe.formats.errors import FormatError
 from medpipe.formats.grey_levels import PRESETS, Range, Table, Voi, Window, given_window, levels
 from medpipe.formats.image import Image
 
+Headers = Callable[[], dict[str, Any]]
 _INVERTED = "MONOCHROME1"
 # Of what the air around a patient is -1000, a window in the file or not.
 _HOUNSFIELD = "CT"
 
 
-def open_images(data: Any, path: str, place: int | None, headers: dict[str, Any], voi: str = "file") -> list[Image]:
+def open_images(data: Any, path: str, place: int | None, headers: Headers, voi: str = "file") -> list[Image]:
     """One picture for each frame of a data set that was read up to its pixels.
 
     Args:
         data: the data set.
         path: of the file.
         place: where its pixels begin; None where they are not in it as they are.
-        headers: its top-level values by keyword.
+        headers: gives its top-level values by keyword; reading them all takes longer than a small picture.
         voi: `file`, `none`, a preset, or CENTER,WIDTH.
 
     Raises:
@@ -36,7 +38,7 @@ def open_images(data: Any, path: str, place: int | None, headers: dict[str, Any]
     return [_image(data, frames, number, headers, voi) for number in range(frames.count)]
 
 
-def _image(data: Any, frames: Frames, number: int, headers: dict[str, Any], voi: str) -> Image:
+def _image(data: Any, frames: Frames, number: int, headers: Headers, voi: str) -> Image:
     items = frame_items(data, number)
     spacing, orientation, said = measures(data, items)
     facts: dict[str, Any] = {"photometric": frames.photometric, "bits": frames.bits_stored}
@@ -96,9 +98,25 @@ class _Grey:
         if stored.dtype.itemsize > 2 or stored.dtype.kind == "f":
             return self._transformed(stored)
         if self._table is None:
-            unsigned = np.arange(1 << (8 * stored.dtype.itemsize), dtype=f"u{stored.dtype.itemsize}")
-            self._table = self._transformed(unsigned.view(stored.dtype))
-        return np.take(self._table, stored.view(f"u{stored.dtype.itemsize}"))
+            self._table = self._all(stored.dtype)
+        pixels: NDArray[Any] = self._table[stored.view(f"u{stored.dtype.itemsize}")]
+        return pixels
+
+    def _all(self, kind: np.dtype[Any]) -> NDArray[Any]:
+        """Pixels of every stored value [256 or 65536], by its bits."""
+        unsigned = np.dtype(f"u{kind.itemsize}")
+        whole = np.arange(1 << (8 * kind.itemsize), dtype=unsigned)
+        low, high = self._frames.ends
+        # Grey levels are made of the stored bits' values alone, which are often a sixteenth of all; what lies beyond
+        # them, as a lossy decoder may give, is as black or white as their ends.
+        if (
+            self._voi is None
+            or high - low + 1 == len(whole)
+            or not np.iinfo(kind).min <= low < high <= np.iinfo(kind).max
+        ):
+            return self._transformed(whole.view(kind))
+        made = self._transformed(np.arange(low, high + 1).astype(kind))
+        return made[np.clip(whole.view(kind), low, high).astype(np.int64) - low]
 
     def _transformed(self, stored: NDArray[Any]) -> NDArray[Any]:
         values = self._values(stored)

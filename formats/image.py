@@ -30,7 +30,7 @@ class Image:
     # What was done to the pixels, for the record.
     pixels: dict[str, Any] = field(default_factory=dict)
     # The header as it stands, identifying parts included: only `--fields` takes names out of it.
-    headers: dict[str, Any] = field(default_factory=dict)
+    headers: Callable[[], dict[str, Any]] = dict
     # What of the header identifies a person, by name; None where the format has no such header.
     identity: Callable[[], dict[str, Any]] | None = None
     # What the reader met that a user should know.

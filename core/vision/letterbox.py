@@ -62,11 +62,12 @@ def fit_pixels(pixels: NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:
     """Pixels [rows, columns] or [rows, columns, 3] as the model's input [height, width, 3], black around them."""
     from PIL import Image
 
-    resized = Image.fromarray(pixels).resize(fit.shown, Image.Resampling.BICUBIC)
-    values = np.asarray(resized)
-    width, height = fit.model
-    whole = np.zeros((height, width, 3), np.uint8)
-    left, top = fit.offset
-    part = whole[top : top + fit.shown[1], left : left + fit.shown[0]]
-    part[...] = values[..., None] if values.ndim == 2 else values
-    return whole
+    image = Image.fromarray(pixels)
+    if fit.shown != fit.image:
+        image = image.resize(fit.shown, Image.Resampling.BICUBIC)
+    image = image.convert("RGB")
+    if fit.shown != fit.model:
+        whole = Image.new("RGB", fit.model)
+        whole.paste(image, fit.offset)
+        image = whole
+    return np.array(image)
