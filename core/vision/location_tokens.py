@@ -18,9 +18,13 @@ Bins = tuple[int, int, int, int]
 
 @dataclass(slots=True)
 class Parsed:
-    """Boxes of a text as (label, bins), and how many groups of tokens were none, by what was wrong with them."""
+    """Boxes of a text as (label, bins), and how many groups of tokens were none, by what was wrong with them.
+
+    `places` tell for each box the number of its first token among all location tokens of the text.
+    """
 
     boxes: list[tuple[str, Bins]] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
 
     def drop(self, why: str) -> None:
@@ -54,7 +58,7 @@ def parse(text: str) -> Parsed:
     found = Parsed()
     plain = _MARKS.sub("", text)
     label = ""
-    place = 0
+    place = tokens = 0
     while match := _TOKEN.search(plain, place):
         label = plain[place : match.start()].strip() or (label if place else "")
         run = []
@@ -62,12 +66,13 @@ def parse(text: str) -> Parsed:
             run.append(int(match[1]))
             place = match.end()
             match = _TOKEN.match(plain, place)
-        _take(found, label, run)
+        _take(found, label, run, tokens)
+        tokens += len(run)
     return found
 
 
-def _take(found: Parsed, label: str, run: list[int]) -> None:
-    """A run of location tokens after one label."""
+def _take(found: Parsed, label: str, run: list[int], before: int) -> None:
+    """A run of location tokens after one label, `before` of them in the text already."""
     if len(run) % 4:
         found.drop("incomplete")
     for start in range(0, len(run) - len(run) % 4, 4):
@@ -80,3 +85,4 @@ def _take(found: Parsed, label: str, run: list[int]) -> None:
             found.drop("inverted")
         else:
             found.boxes.append((label, (left, top, right, bottom)))
+            found.places.append(before + start)

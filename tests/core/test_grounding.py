@@ -60,6 +60,7 @@ def test_pixels_lie_where_the_fit_says() -> None:
 def test_what_is_written_is_read(boxes: list[tuple[int, int, int, int]]) -> None:
     found = parse(f"</s><s>{written('lung opacity', boxes)}</s><pad>")
     assert found.boxes == [("lung opacity", box) for box in boxes] and not found.dropped
+    assert found.places == [4 * place for place in range(len(boxes))]
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,11 @@ def test_what_is_written_is_read(boxes: list[tuple[int, int, int, int]]) -> None
 def test_what_is_no_box_is_counted(text: str, boxes: list, dropped: dict[str, int]) -> None:
     found = parse(text)
     assert (found.boxes, found.dropped) == (boxes, dropped)
+
+
+def test_places_count_the_tokens_of_what_was_dropped_too() -> None:
+    found = parse("a<loc_9><loc_1><loc_3><loc_4><loc_1><loc_2><loc_3><loc_4><loc_7>b<loc_1><loc_1><loc_2><loc_2>")
+    assert [label for label, _ in found.boxes] == ["a", "b"] and found.places == [4, 9]
 
 
 def test_lesser_boxes_that_overlap_go() -> None:
