@@ -57,8 +57,12 @@ def _is_stream(path: str) -> bool:
             plain = open_decompressed(raw)
             if plain.peek(8).startswith(b"\x89HDF"):
                 return True
-            first = orjson.loads(plain.readline())
-    except (*decompression_errors(), orjson.JSONDecodeError, UnicodeDecodeError):
+            line = plain.readline()
+    except decompression_errors():
+        return False
+    try:
+        first = orjson.loads(line)
+    except orjson.JSONDecodeError:
         return False
     return isinstance(first, dict) and "annotations" not in first
 

@@ -48,8 +48,8 @@ def _as_voc(images: Iterable[Annotated]) -> Iterator[tuple[str, bytes]]:
             box = ElementTree.SubElement(root, "object")
             ElementTree.SubElement(box, "name").text = label
             edges = ElementTree.SubElement(box, "bndbox")
-            for side, value in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True):
-                ElementTree.SubElement(edges, side).text = f"{value:.10g}"
+            for side, edge in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True):
+                ElementTree.SubElement(edges, side).text = f"{edge:.10g}"
         ElementTree.indent(root)
         yield f"{one.id}.xml", ElementTree.tostring(root, encoding="utf-8") + b"\n"
 

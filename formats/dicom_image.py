@@ -116,7 +116,8 @@ class _Grey:
         ):
             return self._transformed(whole.view(kind))
         made = self._transformed(np.arange(low, high + 1).astype(kind))
-        return made[np.clip(whole.view(kind), low, high).astype(np.int64) - low]
+        table: NDArray[Any] = made[np.clip(whole.view(kind), low, high).astype(np.int64) - low]
+        return table
 
     def _transformed(self, stored: NDArray[Any]) -> NDArray[Any]:
         values = self._values(stored)
