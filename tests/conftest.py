@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from simulated import write_records
 
+# Commands are started a thousand times here: their modules are compiled once.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 BIN = Path(sys.executable).parent
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
