@@ -11,7 +11,7 @@ import orjson
 
 from medpipe.cli.box_truth import Box, BoxStream, read_box_stream
 from medpipe.cli.exits import BAD_STREAM, GOOD, Fatal
-from medpipe.cli.publish import write_whole
+from medpipe.cli.metrics_output import publish
 from medpipe.core import __version__
 from medpipe.core.metrics.box_sets import ImageBoxes, label_numbers
 from medpipe.core.metrics.boxes import BoxPanel, score_boxes
@@ -61,13 +61,8 @@ def score(run: BoxRun) -> int:
     via = f"med-score {__version__} boxes mode={run.mode} draws={run.draws} seed={run.seed} by={run.by or 'image'}"
     facts = {"mode": run.mode, "via": [via]}
     lines = [orjson.dumps({**row.record("_difference" if paired else ""), **facts}) + b"\n" for row in rows]
-    if run.output != "-" or not run.table:
-        write_whole(b"".join(lines), run.output)
     shown = _table(rows, paired=paired)
-    if run.table:
-        write_whole(f"{shown}\n".encode(), "-")
-    elif not run.quiet:
-        print(shown, file=sys.stderr)
+    publish(b"".join(lines), shown, output=run.output, table=run.table, quiet=run.quiet)
     return GOOD
 
 

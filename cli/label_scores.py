@@ -11,8 +11,8 @@ import orjson
 from numpy.typing import NDArray
 
 from medpipe.cli.exits import BAD_STREAM, GOOD, Fatal
+from medpipe.cli.metrics_output import publish
 from medpipe.cli.predictions import Predictions, read_predictions
-from medpipe.cli.publish import write_whole
 from medpipe.cli.truth import Truth, read_truth
 from medpipe.core import __version__
 from medpipe.core.metrics.labels import compare_labels, score_labels
@@ -69,8 +69,8 @@ def score(run: LabelRun) -> int:
         made = compare_labels(matched.labels, matched.scores[0], matched.scores[1], matched.names, **options)
     rows = made.records()
     via = f"med-score {__version__} draws={run.draws} seed={run.seed} by={run.by or 'record'}"
-    _write(run, b"".join(orjson.dumps({**row, "via": [via]}, option=orjson.OPT_APPEND_NEWLINE) for row in rows))
-    _show(run, made.table())
+    lines = b"".join(orjson.dumps({**row, "via": [via]}, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+    publish(lines, made.table(), output=run.output, table=run.table, quiet=run.quiet)
     return GOOD
 
 
@@ -106,15 +106,3 @@ def _tell(run: LabelRun, streams: list[Predictions], truth: Truth, common: int, 
         notes.append(f"no column for {', '.join(unnamed[:8])}")
     if notes and not run.quiet:
         print(f"med-score: {common} records scored; {'; '.join(notes)}", file=sys.stderr)
-
-
-def _write(run: LabelRun, lines: bytes) -> None:
-    if run.output != "-" or not run.table:
-        write_whole(lines, run.output)
-
-
-def _show(run: LabelRun, table: str) -> None:
-    if run.table:
-        write_whole(f"{table}\n".encode(), "-")
-    elif not run.quiet:
-        print(table, file=sys.stderr)

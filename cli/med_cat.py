@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from medpipe.cli import image_options
 from medpipe.cli.command import execute, record_command
 from medpipe.cli.options import RunOptions, check_finite, split_names
 
@@ -49,12 +50,8 @@ def med_cat(
         list[str] | None,
         typer.Option("--fields", metavar="NAMES", help="Add these entries of the file's header."),
     ] = None,
-    voi: Annotated[
-        str, typer.Option("--voi", metavar="WINDOW", help="Grey values: file, none, lung, bone, ..., CENTER,WIDTH.")
-    ] = "file",
-    slice_of: Annotated[
-        str | None, typer.Option("--slice", metavar="PLANE:N", help="Of a volume: axial:mid, coronal:40, ...")
-    ] = None,
+    voi: image_options.Voi = "file",
+    slice_of: image_options.SliceOf = None,
     phi_check: Annotated[
         bool, typer.Option("--phi-check", help="Add phi: what identifies a person, by name, never the values.")
     ] = False,
@@ -110,10 +107,9 @@ def med_cat(
         "fields": split_names(fields),
         "phi": "refuse" if fail_on_phi else "tell" if phi_check else None,
     }
-    from medpipe.cli.image_options import read_options
     from medpipe.cli.runner import Job, run_job
 
-    read = read_options(run.fs, voi, slice_of)
+    read = image_options.read_options(run.fs, voi, slice_of)
     results = {**steps, "voi": voi, "slice": slice_of}
     return run_job(
         Job(NAME, run, lambda: _prepare(steps), results, refs=refs, head=head, check=check, folders=True, read=read)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from medpipe.cli import image_options
 from medpipe.cli.command import execute, plain_command
 from medpipe.cli.options import parse_id, split_names
 
@@ -62,12 +63,8 @@ def med_view(
     fs: Annotated[
         float | None, typer.Option("--fs", metavar="HZ", min=0.001, help="Sampling rate of CSV files.")
     ] = None,
-    voi: Annotated[
-        str, typer.Option("--voi", metavar="WINDOW", help="Grey values: file, none, lung, bone, ..., CENTER,WIDTH.")
-    ] = "file",
-    slice_of: Annotated[
-        str | None, typer.Option("--slice", metavar="PLANE:N", help="Of a volume: axial:mid, coronal:40, ...")
-    ] = None,
+    voi: image_options.Voi = "file",
+    slice_of: image_options.SliceOf = None,
     id_scheme: Annotated[
         str, typer.Option("--id", metavar="SCHEME", help="Name records by path, stem, hash or key:NAME.")
     ] = "path",
@@ -79,7 +76,6 @@ def med_view(
     is drawn beside the leads, the attention of ecg-zeroshot --attn behind them; boxes on the image.
     """
     parse_id(id_scheme)
-    from medpipe.cli.image_options import read_options
     from medpipe.cli.viewing import View, draw_all
 
     view = View(
@@ -92,7 +88,7 @@ def med_view(
         begin=begin,
         title=title,
         dpi=dpi,
-        read=read_options(fs, voi, slice_of),
+        read=image_options.read_options(fs, voi, slice_of),
         quiet=quiet,
         attention=attention,
     )

@@ -6,11 +6,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from medpipe.formats.dicom_frames import DEFLATED
 from medpipe.formats.ecg import Ecg
 from medpipe.formats.errors import FormatError
 from medpipe.formats.image import Image
-
-_DEFLATED = "1.2.840.10008.1.2.1.99"
 
 
 def open_dicom(path: str, voi: str = "file") -> list[Ecg] | list[Image]:
@@ -78,7 +77,7 @@ def _read(path: str) -> tuple[Any, int | None]:
         data.get("WaveformSequence")
         if not len(data):
             raise FormatError("bad-header", "the file holds no DICOM data element")
-        deflated = str(getattr(data, "file_meta", {}).get("TransferSyntaxUID", "")) == _DEFLATED
+        deflated = str(getattr(data, "file_meta", {}).get("TransferSyntaxUID", "")) == DEFLATED
         return data, None if deflated else place
     except FormatError:
         raise

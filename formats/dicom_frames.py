@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from medpipe.formats.errors import FormatError
 
 _IMPLICIT, _EXPLICIT, _BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
-_DEFLATED = "1.2.840.10008.1.2.1.99"
+DEFLATED = "1.2.840.10008.1.2.1.99"
 _PLAIN = (_IMPLICIT, _EXPLICIT, _BIG)
 _PALETTE = "PALETTE COLOR"
 _GREY = ("MONOCHROME1", "MONOCHROME2")
@@ -122,7 +122,7 @@ class Frames:
         from pydicom.pixels import pixel_array
 
         # One frame goes in whole; pydicom finds pixels in a deflated file only so, since it is one compressed whole.
-        if self.count == 1 or self.syntax == _DEFLATED:
+        if self.count == 1 or self.syntax == DEFLATED:
             whole = self._guarded(lambda: pixel_array(dcmread(self._path, force=True), index=number))
             return _native(whole)
         try:

@@ -35,10 +35,12 @@ def open_images(data: Any, path: str, place: int | None, headers: Headers, voi: 
         FormatError: a needed value is missing or wrong, or the pixels are not there.
     """
     frames = Frames(data, path, place)
-    return [_image(data, frames, number, headers, voi) for number in range(frames.count)]
+    # Frames that are shown alike share the table that it takes.
+    greys: dict[str, _Grey] = {}
+    return [_image(data, frames, number, headers, voi, greys) for number in range(frames.count)]
 
 
-def _image(data: Any, frames: Frames, number: int, headers: Headers, voi: str) -> Image:
+def _image(data: Any, frames: Frames, number: int, headers: Headers, voi: str, greys: dict[str, _Grey]) -> Image:
     items = frame_items(data, number)
     spacing, orientation, said = measures(data, items)
     facts: dict[str, Any] = {"photometric": frames.photometric, "bits": frames.bits_stored}
@@ -49,6 +51,7 @@ def _image(data: Any, frames: Frames, number: int, headers: Headers, voi: str) -
     if frames.colour:
         return _colour(frames, number, facts, voi, described)
     grey = _Grey(data, items, frames, voi)
+    grey = greys.setdefault(grey.key(number if items else 0), grey)
 
     def read() -> NDArray[Any]:
         return grey.pixels(frames.stored(number))
@@ -92,6 +95,11 @@ class _Grey:
             modality = {"slope": self._slope, "intercept": self._intercept} if rescaled else None
         shown = self._voi.facts() if self._voi is not None else None
         return {"modality": modality, "voi": shown, "inverted": self._inverted and self._voi is not None}
+
+    def key(self, frame: int) -> str:
+        """The same for what is shown alike; tables are compared by the frame that has them."""
+        tables = self._modality is not None or isinstance(self._voi, Table)
+        return f"{self.facts()} {frame if tables else ''}"
 
     def pixels(self, stored: NDArray[Any]) -> NDArray[Any]:
         """Stored values [rows, columns] -> pixels of `dtype`."""

@@ -98,7 +98,10 @@ def rename_weights(folder: Path, which: Which, digest: str) -> None:
     if not path.exists():
         return
     with safe_open(path, framework="pt") as opened:
-        said = json.loads(opened.metadata()[_ENTRY]) | {"run": digest}
+        said = json.loads(opened.metadata()[_ENTRY])
+    if said["run"] == digest:
+        return
+    said["run"] = digest
     tensors, metadata = load_file(path), {_ENTRY: json.dumps(said, sort_keys=True)}
     put(path, lambda part: save_file(tensors, part, metadata=metadata))
 
