@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -92,24 +93,23 @@ def fit(
     if resume and state.exists():
         start, marked = _restore(state, parts, generator, plan)
     folder.mkdir(parents=True, exist_ok=True)
-    metrics = MetricsLog(folder / METRICS, marked)
-    for epoch in range(start, plan.epochs):
-        began, total = time.monotonic(), 0.0
-        network.train()
-        for rows in torch.split(torch.randperm(len(x), generator=generator), plan.batch):
-            if len(rows) < plan.batch:
-                continue
-            total += _step(network, optimiser, x[rows], targets[rows], soft[rows] if soft is not None else None, plan,
-                           generator)  # fmt: skip
-            schedule.step()
-            averaged.update_parameters(network)
-        mean, spent = total / (len(x) // plan.batch), time.monotonic() - began
-        place = {"split": "train", "step": (epoch + 1) * (len(x) // plan.batch), "epoch": epoch}
-        rate = {"lr": schedule.get_last_lr()[0], "timing": {"records_per_s": round(len(x) / spent, 3)}}
-        metrics.write({**place, "loss": mean, **rate})
-        _save(state, parts, generator, plan, epoch + 1, metrics.mark())
-        log(f"{folder.name}: epoch {epoch + 1}/{plan.epochs}, loss {mean:.4f}, {spent:.1f} s")
-    metrics.close()
+    with closing(MetricsLog(folder / METRICS, marked)) as metrics:
+        for epoch in range(start, plan.epochs):
+            began, total = time.monotonic(), 0.0
+            network.train()
+            for rows in torch.split(torch.randperm(len(x), generator=generator), plan.batch):
+                if len(rows) < plan.batch:
+                    continue
+                wanted = soft[rows] if soft is not None else None
+                total += _step(network, optimiser, x[rows], targets[rows], wanted, plan, generator)
+                schedule.step()
+                averaged.update_parameters(network)
+            mean, spent = total / (len(x) // plan.batch), time.monotonic() - began
+            place = {"split": "train", "step": (epoch + 1) * (len(x) // plan.batch), "epoch": epoch}
+            rate = {"lr": schedule.get_last_lr()[0], "timing": {"records_per_s": round(len(x) / spent, 3)}}
+            metrics.write({**place, "loss": mean, **rate})
+            _save(state, parts, generator, plan, epoch + 1, metrics.mark())
+            log(f"{folder.name}: epoch {epoch + 1}/{plan.epochs}, loss {mean:.4f}, {spent:.1f} s")
     return cast(Classifier, averaged.module.eval())
 
 

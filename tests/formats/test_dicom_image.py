@@ -207,6 +207,20 @@ def test_of_a_file_of_gigabytes_only_the_frame_that_is_asked_for_is_read(tmp_pat
     assert len(frames) == 2000 and frames[-1].read()[-1, -1] == 7
 
 
+def test_memory_does_not_grow_with_the_frames_that_were_shown(tmp_path: Path) -> None:
+    import tracemalloc
+
+    frames = open_dicom(write(tmp_path / "x.dcm", counts(400), WindowCenter="900", WindowWidth="800"))
+    frames[0].read()
+    tracemalloc.start()
+    for frame in frames:
+        frame.read()
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # A table of its own for each would be 64 KiB.
+    assert grown < 400 * 4096
+
+
 def test_of_a_person_only_the_names_of_elements_come_out(tmp_path: Path) -> None:
     path = write(tmp_path / "x.dcm", counts(), PatientID="77", BurnedInAnnotation="YES", InstitutionName="")
     image = open_dicom(path)[0]
