@@ -20,14 +20,15 @@ from medpipe.cli.signals import StopRequest
 from medpipe.cli.training_index import TableOptions, TrainingIndex, build_index, list_recordings, split_validation
 from medpipe.cli.training_source import RecordingBatches
 from medpipe.cli.training_text import text_vectors
-from medpipe.core.ecg import distributed
 from medpipe.core.ecg.objectives import build_objective
 from medpipe.core.ecg.presets import PRESETS as ENCODER_PRESETS
-from medpipe.core.ecg.pretrain import METRICS, Outcome, RunOptions, pretrain
+from medpipe.core.ecg.pretrain import pretrain
 from medpipe.core.ecg.train_presets import TrainPreset, train_preset
 from medpipe.core.ecg.trained_folder import RunFacts
 from medpipe.core.errors import ModelError
 from medpipe.core.text_embed import TextEncoder, open_text_encoder
+from medpipe.core.training import distributed
+from medpipe.core.training.loop import METRICS, Outcome, RunOptions
 
 _LOGGED_EVERY = 10
 

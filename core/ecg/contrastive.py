@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from medpipe.core.ecg import distributed
+from medpipe.core.training import distributed
 
 TEMPERATURE: Final = 0.07
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from medpipe.core.ecg import distributed
+from medpipe.core.training import distributed
 
 
 def entity_loss(logits: Tensor, targets: Tensor, *, gather: bool = True) -> Tensor:

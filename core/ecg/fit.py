@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from medpipe.core.ecg.augment import lead_subsets, mixup, perturb, shorten
-from medpipe.core.ecg.durable import put
 from medpipe.core.ecg.lead_net import LeadNet
-from medpipe.core.ecg.metrics_log import MetricsLog
+from medpipe.core.training.durable import put
+from medpipe.core.training.metrics_log import MetricsLog
 
 Log = Callable[[str], None]
 METRICS: Final = "metrics.jsonl"

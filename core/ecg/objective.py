@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, Literal, TypeVar
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Final, TypeVar
 
 import torch
 from torch import Generator, Tensor, nn
 
-from medpipe.core.ecg import distributed
 from medpipe.core.ecg.network import HEADS, EcgNetwork
 from medpipe.core.ecg.query_decoder import QueryDecoder
 from medpipe.core.ecg.train_batch import Batch
+from medpipe.core.training import distributed, objective
 
 Drawn = TypeVar("Drawn")
 # Names in a saved file: the vectors of the entities, and the decoder that reads them.
@@ -19,26 +20,32 @@ QUERIES: Final = f"{HEADS}queries"
 DECODER: Final = f"{HEADS}decoder."
 
 
-class Objective(nn.Module):
-    """An encoder with all that is trained beside it; a batch goes in, losses come out.
+class Objective(objective.Objective):
+    """An encoder with all that is trained beside it.
 
-    `network` is the encoder, `heads` what stands beside it in a saved file, `selection` what validation chooses
-    by. Text encoders are frozen: vectors of reports and of queries come in ready. `generator` draws masks, on the
-    CPU and alike in every process, for the joined batch of all of them: a record's mask then does not depend on
-    the number of processes.
+    `network` is the encoder, `heads` what stands beside it in a saved file. Text encoders are frozen: vectors of
+    reports and of queries come in ready. `generator` draws masks for the joined batch of all processes: a record's
+    mask then does not depend on their number.
     """
 
     network: EcgNetwork
-    selection: Literal["loss", "macro_auroc"] = "loss"
 
     def __init__(self, seed: int) -> None:
-        super().__init__()
+        super().__init__(seed)
         self.heads = nn.ModuleDict()
-        self.generator = Generator().manual_seed(seed)
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """The losses by name, scalars; `loss` is the one to minimise, the others are its parts without weights."""
-        raise NotImplementedError
+    @property
+    def higher_is_better(self) -> bool:  # type: ignore[override]
+        """Of an area; not of a loss."""
+        return self.selection == "macro_auroc"
+
+    def validate(
+        self, batches: Iterable[Batch], device: torch.device, precision: AbstractContextManager[object]
+    ) -> dict[str, float | int | None]:
+        """As `validate.validate` has it."""
+        from medpipe.core.ecg.validate import validate
+
+        return validate(self, batches, device, precision)
 
     def entity_logits(self, batch: Batch) -> Tensor | None:
         """Logits [B, E] of the entities; None where the objective has no decoder."""
@@ -65,10 +72,6 @@ class Objective(nn.Module):
     def network_weights(self) -> dict[str, Tensor]:
         """The encoder under the names that `network.from_weights` takes."""
         return dict(self.network.state_dict())
-
-    def compiled_parts(self) -> list[nn.Module]:
-        """The modules worth compiling; drawing and grouping around them stay as they are."""
-        raise NotImplementedError
 
     def drawn_for_all(self, own: Tensor, draw: Callable[[Tensor, Generator], Drawn]) -> tuple[Drawn, int]:
         """`draw` of a CPU tensor [b, ...] of every process joined, and the place of this one's first row."""

@@ -1,10 +1,8 @@
-"""What pre-training is fed with: batches, and where they come from."""
+"""What pre-training is fed with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -31,19 +29,3 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.signals)
-
-
-class BatchSource(Protocol):
-    """Batches of a data set, read as they are needed: nothing here holds more than one."""
-
-    def steps(self, world: int) -> int:
-        """How many batches an epoch has for each of `world` processes, the same for all of them."""
-        ...
-
-    def batches(self, epoch: int, rank: int, world: int, skip: int = 0) -> Iterable[Batch]:
-        """The batches of this process from number `skip` on, told by seed, epoch, rank and world alone.
-
-        A batch is never empty. The same batch, of the same records in the same order, must come whatever was
-        skipped: resuming counts on it. That of all processes together is their concatenation by rank.
-        """
-        ...

@@ -7,13 +7,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from medpipe.core.checkpoints import sha256_of
-from medpipe.core.ecg.durable import put
 from medpipe.core.ecg.network import HEADS, EcgNetwork
 from medpipe.core.ecg.objective import DECODER, QUERIES, Objective
 from medpipe.core.ecg.query_decoder import DecoderShape, QueryDecoder
@@ -21,11 +20,12 @@ from medpipe.core.ecg.registry import network_class
 from medpipe.core.ecg.torch_weights import fit, read_weights
 from medpipe.core.ecg.train_presets import TrainPreset
 from medpipe.core.errors import ModelError
+from medpipe.core.training.durable import put
+from medpipe.core.training.loop import Which
 
 MODEL: Final = "model.json"
 _FORMAT: Final = 1
 _ENTRY: Final = "medpipe"
-Which = Literal["best", "last"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,17 @@ from pathlib import Path
 
 import torch
 
-from medpipe.core.ecg import distributed
 from medpipe.core.ecg.contrastive import InfoNce
 from medpipe.core.ecg.kmerl import LeadVit
 from medpipe.core.ecg.objective_kmerl import KmerlObjective, KmerlPlan
 from medpipe.core.ecg.objective_supreme import SupremeObjective, SupremePlan
-from medpipe.core.ecg.pretrain import Outcome, RunOptions, pretrain
+from medpipe.core.ecg.pretrain import pretrain
 from medpipe.core.ecg.query_decoder import DecoderShape
 from medpipe.core.ecg.train_batch import Batch
 from medpipe.core.ecg.train_presets import train_preset
 from medpipe.core.ecg.trained_folder import RunFacts
+from medpipe.core.training import distributed
+from medpipe.core.training.loop import Outcome, RunOptions
 
 TEXT, ENTITIES = 16, 3
 FACTS = RunFacts("tests/text", TEXT, ("fast", "slow", "odd"), {"records": 24})

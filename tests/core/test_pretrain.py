@@ -26,15 +26,16 @@ from pretraining import (
 )
 
 from medpipe.core.ecg.encoders import open_encoder
-from medpipe.core.ecg.metrics_log import MetricsLog
 from medpipe.core.ecg.objective import Objective
 from medpipe.core.ecg.objectives import build_objective
-from medpipe.core.ecg.pretrain import RunOptions, pretrain
-from medpipe.core.ecg.schedule import learning_rate
+from medpipe.core.ecg.pretrain import pretrain
 from medpipe.core.ecg.train_presets import train_preset
 from medpipe.core.ecg.trained_folder import open_trained, read_description
 from medpipe.core.ecg.validate import macro_auroc
 from medpipe.core.errors import ModelError
+from medpipe.core.training.loop import RunOptions
+from medpipe.core.training.metrics_log import MetricsLog
+from medpipe.core.training.schedule import learning_rate
 
 WORKER = Path(__file__).with_name("pretraining.py")
 SAME = 1e-5

@@ -1,4 +1,4 @@
-"""The state from which an interrupted pre-training goes on as if nothing had happened."""
+"""The state from which an interrupted training goes on as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from medpipe.core.ecg import distributed
-from medpipe.core.ecg.durable import put
-from medpipe.core.ecg.objective import Objective
 from medpipe.core.errors import ModelError
+from medpipe.core.training import distributed
+from medpipe.core.training.durable import put
+from medpipe.core.training.objective import Objective
 
 STATE: Final = "state.pt"
 
@@ -55,7 +55,7 @@ def _whole(
     parts: Parts, position: Position, run: Mapping[str, Any], generators: dict[str, list[Tensor]]
 ) -> dict[str, Any]:
     return {
-        "objective": parts.objective.state_dict(),
+        "objective": parts.objective.trained_state(),
         "optimiser": parts.optimiser.state_dict(),
         "scaler": parts.scaler.state_dict(),
         "generators": generators,
@@ -75,7 +75,7 @@ def restore(path: Path, parts: Parts, run: Mapping[str, Any], may_differ: Collec
     except Exception as error:  # a damaged archive may raise anything at all
         raise ModelError(f"{path} is damaged or no state of a training: {str(error)[:160]}") from error
     _check_run(path, saved, json.loads(json.dumps(run)), may_differ)
-    parts.objective.load_state_dict(whole["objective"])
+    parts.objective.load_trained_state(whole["objective"])
     parts.optimiser.load_state_dict(whole["optimiser"])
     parts.scaler.load_state_dict(whole["scaler"])
     own = {name: states[distributed.rank()] for name, states in whole["generators"].items()}

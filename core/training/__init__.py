@@ -1,0 +1,1 @@
+"""Training, whatever is trained: the loop, its states, its processes, its metrics."""

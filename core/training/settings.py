@@ -1,0 +1,83 @@
+"""Settings of a training: those of the loop, and how any of them is given another value by name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, Self, get_args, get_type_hints
+
+Precision = Literal["float32", "bf16", "fp16"]
+ScheduleName = Literal["constant", "cosine", "cosine-restarts"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings:
+    """What the loop goes by; `batch` is that of one process, half precision is used on CUDA alone, 0 is no `clip`."""
+
+    name: str
+    epochs: int
+    batch: int
+    lr: float
+    weight_decay: float
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    schedule: ScheduleName = "cosine-restarts"
+    # Iterations: of one descent of cosine-restarts, and of the linear warm-up before cosine.
+    period: int = 5000
+    warmup: int = 0
+    lowest_lr: float = 1e-8
+    clip: float = 0.0
+    precision: Precision = "fp16"
+    validation_share: float = 0.02
+    seed: int = 42
+
+    @property
+    def digest(self) -> str:
+        """Twelve hex digits over every field."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+
+    def facts(self) -> dict[str, Any]:
+        """The fields by name, for a description in JSON."""
+        return asdict(self)
+
+    def override(self, changes: Mapping[str, object]) -> Self:
+        """These settings with other values of some fields; a string is read as the field's type.
+
+        Raises ValueError for a field that there is not, or a value that it cannot take.
+        """
+        hints = get_type_hints(type(self))
+        names = [field.name for field in fields(self)]
+        unknown = sorted(set(changes) - set(names))
+        if unknown:
+            raise ValueError(f"no training setting is called {', '.join(unknown)}; there are {', '.join(names)}")
+        return replace(self, **{name: _read(name, hints[name], value) for name, value in changes.items()})
+
+
+def _read(name: str, hint: Any, value: object) -> Any:
+    if hint is bool:
+        known = {"true": True, "false": False, "on": True, "off": False}
+        value = known.get(value.lower(), value) if isinstance(value, str) else value
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} is on or off, not {value!r}")
+        return value
+    if hint in (int, float):
+        return _number(name, hint, value)
+    choices = get_args(hint)
+    if not isinstance(value, str) or (choices and value not in choices):
+        raise ValueError(f"{name} is {' or '.join(choices) or 'a text'}, not {value!r}")
+    return value
+
+
+def _number(name: str, kind: type[int] | type[float], value: object) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"{name} is a number, not {value!r}")
+    try:
+        number = kind(value)
+    except ValueError:
+        raise ValueError(f"{name} is {'a whole number' if kind is int else 'a number'}, not {value!r}") from None
+    if number != float(value) or not 0 <= number < float("inf"):
+        raise ValueError(f"{name} is {'a whole number' if kind is int else 'a number'} from 0 on, not {value}")
+    return number
