@@ -86,6 +86,7 @@ def ecg_train(
     if missing not in ("error", "zero"):
         raise typer.BadParameter(f"--missing {missing}: it is error or zero")
     from medpipe.cli.training import TrainRun, train
+    from medpipe.cli.training_loop import LoopOptions
 
     given = {"epochs": epochs, "batch": batch_size, "seed": seed}
     return train(
@@ -93,7 +94,6 @@ def ecg_train(
         TrainRun(
             inputs=inputs or [],
             files_from=files_from,
-            output=output,
             objective=objective,
             preset=preset,
             changes=[*(changes or []), *(f"{name}={value}" for name, value in given.items() if value is not None)],
@@ -104,14 +104,18 @@ def ecg_train(
             targets=targets,
             text_model=text_model,
             missing=missing,
-            max_steps=max_steps,
             workers=workers,
-            device=device,
-            threads=threads,
-            compile=compile_it,
-            checkpoint_every=checkpoint_every,
-            resume=resume,
-            quiet=quiet,
+            loop=LoopOptions(
+                output=output,
+                max_steps=max_steps,
+                device=device,
+                threads=threads,
+                compile=compile_it,
+                checkpoint_every=checkpoint_every,
+                validate_every=None,
+                resume=resume,
+                quiet=quiet,
+            ),
         ),
     )
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 import torch
 import typer
 
-from medpipe.cli.exits import BAD_STREAM, GOOD, UNAVAILABLE, USAGE, WRITE_FAILED, Fatal
-from medpipe.cli.options import available_cores
-from medpipe.cli.publish import write_whole
+from medpipe.cli.exits import USAGE, Fatal
 from medpipe.cli.signals import StopRequest
 from medpipe.cli.training_index import TableOptions, TrainingIndex, build_index, list_recordings, split_validation
+from medpipe.cli.training_loop import LoopOptions, Teller, draw, run_training, say
 from medpipe.cli.training_source import RecordingBatches
 from medpipe.cli.training_text import text_vectors
 from medpipe.core.ecg.objectives import build_objective
@@ -25,12 +21,9 @@ from medpipe.core.ecg.presets import PRESETS as ENCODER_PRESETS
 from medpipe.core.ecg.pretrain import pretrain
 from medpipe.core.ecg.train_presets import TrainPreset, train_preset
 from medpipe.core.ecg.trained_folder import RunFacts
-from medpipe.core.errors import ModelError
 from medpipe.core.text_embed import TextEncoder, open_text_encoder
 from medpipe.core.training import distributed
-from medpipe.core.training.loop import METRICS, Outcome, RunOptions
-
-_LOGGED_EVERY = 10
+from medpipe.core.training.loop import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +32,6 @@ class TrainRun:
 
     inputs: list[str]
     files_from: str | None
-    output: str
     objective: str
     preset: str | None
     changes: list[str]
@@ -50,14 +42,8 @@ class TrainRun:
     targets: str | None
     text_model: str | None
     missing: str
-    max_steps: int | None
     workers: int
-    device: str
-    threads: int | None
-    compile: bool
-    checkpoint_every: int
-    resume: bool
-    quiet: bool
+    loop: LoopOptions
 
     def settings(self) -> TrainPreset:
         """The preset with the user's changes; BadParameter for what there is not."""
@@ -88,51 +74,20 @@ def train(command: str, run: TrainRun) -> int:
     """Train to the end or to a signal; the exit code."""
     preset = run.settings()
     run.check(preset)
-    stop = StopRequest()
-    stop.install()
-    device = _device(run)
-    joined = distributed.join(device)
-    try:
-        outcome = _train(command, run, preset, device, stop)
-        if joined:
-            distributed.leave()
-            joined = False
-    except ModelError as error:
-        raise Fatal(UNAVAILABLE if error.unavailable else BAD_STREAM, str(error)) from None
-    except ArithmeticError as error:
-        raise Fatal(BAD_STREAM, f"{error}; the state before it is in {run.output}, try a lower rate") from None
-    except OSError as error:
-        raise Fatal(
-            WRITE_FAILED, f"{run.output}: {error.strerror or error}; --resume goes on when there is room"
-        ) from None
-    finally:
-        if joined:
-            torch.distributed.destroy_process_group()
-    return stop.exit_code if outcome.status == "stopped" else GOOD
-
-
-def _device(run: TrainRun) -> torch.device:
-    name = run.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise Fatal(UNAVAILABLE, f"--device {run.device}: torch finds no CUDA device")
-    shared = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    torch.set_num_threads(run.threads or max(1, available_cores() // shared))
-    return distributed.local_device(torch.device(name))
+    return run_training(run.loop, lambda device, stop: _train(command, run, preset, device, stop))
 
 
 def _train(command: str, run: TrainRun, preset: TrainPreset, device: torch.device, stop: StopRequest) -> Outcome:
     from medpipe.formats.hdf5 import close_files
 
-    folder, first = Path(run.output), distributed.rank() == 0
+    folder, first = Path(run.loop.output), distributed.rank() == 0
     index = _index(run, preset)
     # Workers are forked: none of them must share an open HDF5 file.
     close_files()
     share = preset.validation_share
     trained, held = split_validation(index, share, preset.seed)
-    if first and not run.quiet:
-        _say(command, _described(index, trained, held, run))
+    if first and not run.loop.quiet:
+        say(command, _described(index, trained, held, run))
     encoder = open_text_encoder(preset.text_model, str(device))
     vectors = _vectors(encoder, index, preset, folder, run)
     queries = (
@@ -157,18 +112,14 @@ def _train(command: str, run: TrainRun, preset: TrainPreset, device: torch.devic
         entities=tuple(index.names),
         data={"recordings": len(trained.items), "validation": len(held.items) if held else 0, "digest": index.digest()},
     )
-    options = RunOptions(
-        device=device, resume=run.resume, checkpoint_every=run.checkpoint_every, log_every=_LOGGED_EVERY,
-        max_steps=run.max_steps, compile=run.compile,
-    )  # fmt: skip
-    teller = Teller(command, run, preset.epochs * sources[0].steps(distributed.world()))
+    teller = Teller(command, run.loop, preset.epochs * sources[0].steps(distributed.world()))
     outcome = pretrain(
-        objective, sources[0], sources[1] if held else None, preset, facts, folder, options,
+        objective, sources[0], sources[1] if held else None, preset, facts, folder, run.loop.for_loop(device),
         should_stop=lambda: stop.asked, tell=teller.tell,
     )  # fmt: skip
     if first:
         teller.end(outcome, sum(source.replaced for source in sources))
-        _draw(folder, f"{preset.name}: {folder.name}")
+        draw(folder, f"{preset.name}: {folder.name}")
     return outcome
 
 
@@ -188,7 +139,7 @@ def _vectors(
         return None
     # The first process makes the file, the others wait and map it.
     if distributed.rank() == 0:
-        text_vectors(encoder, index.texts, folder, quiet=run.quiet)
+        text_vectors(encoder, index.texts, folder, quiet=run.loop.quiet)
     if distributed.together():
         torch.distributed.barrier()
     return text_vectors(encoder, index.texts, folder, quiet=True)
@@ -204,55 +155,3 @@ def _described(index: TrainingIndex, trained: TrainingIndex, held: TrainingIndex
     if held and run.by is None:
         parts.append("split by recording: no --by names the patients")
     return ", ".join(parts)
-
-
-class Teller:
-    """Progress on a terminal, else a line for each validation."""
-
-    def __init__(self, command: str, run: TrainRun, steps: int) -> None:
-        self._command, self._run = command, run
-        self._bar: Any = None
-        if not run.quiet and sys.stderr.isatty() and distributed.rank() == 0:
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=run.max_steps or steps, unit=" steps", desc=command, file=sys.stderr)
-
-    def tell(self, line: dict[str, Any]) -> None:
-        """One line of metrics."""
-        if self._run.quiet:
-            return
-        if line["split"] == "train":
-            if self._bar is not None:
-                self._bar.n = line["step"]
-                self._bar.set_postfix(loss=f"{line['loss']:.4f}", refresh=True)
-            return
-        told = ", ".join(f"{k} {v:.4f}" for k, v in line.items() if isinstance(v, float))
-        if self._bar is not None:
-            self._bar.clear()
-        _say(self._command, f"step {line['step']}, validation: {told}")
-
-    def end(self, outcome: Outcome, replaced: int) -> None:
-        """How it ended."""
-        if self._bar is not None:
-            self._bar.close()
-        if self._run.quiet:
-            return
-        if replaced:
-            _say(self._command, f"{replaced} times a recording that could not be used was replaced by another")
-        if outcome.status == "stopped":
-            _say(self._command, f"stopped at step {outcome.step}; --resume goes on")
-            return
-        best = "" if outcome.best is None else f", best validation {outcome.best:.4f} at step {outcome.best_step}"
-        _say(self._command, f"{outcome.step} steps{best}: {self._run.output}")
-
-
-def _say(command: str, message: str) -> None:
-    print(f"{command}: {message}", file=sys.stderr)
-
-
-def _draw(folder: Path, title: str) -> None:
-    from medpipe.core.draw.curves import draw_curves
-    from medpipe.core.draw.ecg import render
-
-    lines = [orjson.loads(line) for line in (folder / METRICS).read_bytes().splitlines()]
-    write_whole(render(draw_curves(lines, title), "png", dpi=130), str(folder / "curves.png"))

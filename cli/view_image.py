@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from medpipe.formats.arrays import materialise
 from medpipe.formats.errors import FormatError
+from medpipe.formats.image import image_spacing
 from medpipe.formats.jsonl import Record
 
 if TYPE_CHECKING:
@@ -24,17 +25,9 @@ def image_figure(record: Record, title: str) -> Figure:
     pixels = materialise(image)
     if pixels.ndim == 3 and pixels.dtype.name != "uint8":
         raise FormatError("bad-array", "a colour image of more than 8 bits is not drawn: leave out --voi none")
-    return draw_image(pixels, spacing=_spacing(record), title=title, boxes=_boxes(record), caption=_caption(record))
-
-
-def _spacing(record: Record) -> tuple[float, float] | None:
-    value = record.get("spacing")
-    if value is None:
-        return None
-    numbers = isinstance(value, list) and len(value) == 2 and all(type(one) in (int, float) for one in value)
-    if not numbers or min(value) <= 0:
-        raise FormatError("bad-value", "spacing is not two lengths in mm")
-    return float(value[0]), float(value[1])
+    return draw_image(
+        pixels, spacing=image_spacing(record), title=title, boxes=_boxes(record), caption=_caption(record)
+    )
 
 
 def _boxes(record: Record) -> list[Box]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record
 
 
@@ -74,3 +75,14 @@ def image_record(image: Image, ident: str, source: dict[str, Any] | None) -> Rec
         record["notes"] = image.said
     record["image"] = ImagePixels(image)
     return record
+
+
+def image_spacing(record: Record) -> tuple[float, float] | None:
+    """Millimetres from row to row and from column to column; None where unknown. FormatError for what is none."""
+    value = record.get("spacing")
+    if value is None:
+        return None
+    numbers = isinstance(value, list) and len(value) == 2 and all(type(one) in (int, float) for one in value)
+    if not numbers or min(value) <= 0:
+        raise FormatError("bad-value", "spacing is not two lengths in mm")
+    return float(value[0]), float(value[1])

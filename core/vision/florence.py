@@ -8,7 +8,6 @@ unless the model was trained with images that do not have it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -48,23 +47,27 @@ class Florence:
 
     def __init__(self, model: Any, tokenizer: Any, side: int) -> None:
         self.model, self.tokenizer, self.side = model.eval(), tokenizer, side
-        self._device = next(model.parameters()).device
-        ids = [tokenizer.convert_tokens_to_ids(f"<loc_{place}>") for place in range(BINS)]
-        self._locations = torch.tensor(ids, device=self._device)
-        self._ids = frozenset(ids)
+        self._locations = tokenizer.convert_tokens_to_ids([f"<loc_{place}>" for place in range(BINS)])
+        self._ids = frozenset(self._locations)
+
+    @property
+    def _device(self) -> torch.device:
+        """Where the model is: a training moves it."""
+        found: torch.device = next(self.model.parameters()).device
+        return found
 
     @torch.no_grad()
     def encode(self, pixels: NDArray[np.uint8]) -> Tensor:
         """Pixels [side, side, 3] -> image tokens [1, n, width]: the costly half, the same for every finding."""
-        values = torch.from_numpy(pixels).to(self._device).permute(2, 0, 1)[None].float() / 255
-        mean, spread = (torch.tensor(one, device=self._device).view(1, 3, 1, 1) for one in (MEAN, SPREAD))
-        wanted = next(self.model.parameters()).dtype
-        found: Tensor = self.model.get_image_features(((values - mean) / spread).to(wanted)).pooler_output
-        return found
+        values = torch.from_numpy(pixels).to(self._device).permute(2, 0, 1)[None]
+        return image_tokens(self.model, values)
 
     @torch.no_grad()
     def ask(self, image: Tensor, prompts: Sequence[str], labels: Sequence[str], decoding: Decoding) -> list[Answer]:
-        """Answers to prompts [findings] about an encoded image, whose labels begin the answers."""
+        """Answers to prompts [findings] about an encoded image [1, n, width], whose labels begin the answers.
+
+        Image tokens [findings, n, width] are of an image for each.
+        """
         states, mask = self._read(image, prompts)
         made = self.model.generate(
             encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=mask, num_beams=decoding.beams,
@@ -73,7 +76,7 @@ class Florence:
         logs = self.model.compute_transition_scores(
             made.sequences, made.scores, getattr(made, "beam_indices", None), normalize_logits=True
         )
-        present = [self._present(states[row : row + 1], mask[row : row + 1], label) for row, label in enumerate(labels)]
+        present = self._present(states, mask, labels)
         # What was generated stands behind the decoder's first token.
         tokens = made.sequences[:, made.sequences.shape[1] - logs.shape[1] :]
         return [
@@ -84,26 +87,26 @@ class Florence:
     def _read(self, image: Tensor, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """The encoder's states [findings, n, width] of the image followed by each prompt, and which of them count."""
         texts = self.tokenizer(list(prompts), return_tensors="pt", padding=True).to(self._device)
-        words = self.model.get_input_embeddings()(texts["input_ids"])
-        whole = torch.cat([image.expand(len(prompts), -1, -1).to(words.dtype), words], dim=1)
-        mask = torch.cat([whole.new_ones(whole.shape[:2])[:, : image.shape[1]].long(), texts["attention_mask"]], dim=1)
-        states: Tensor = self.model.get_encoder()(inputs_embeds=whole, attention_mask=mask).last_hidden_state
-        return states, mask
+        return encoder_states(
+            self.model, image.expand(len(prompts), -1, -1), texts["input_ids"], texts["attention_mask"]
+        )
 
-    def _present(self, states: Tensor, mask: Tensor, label: str) -> float:
-        """P(location) / (P(location) + P(end)) behind the label."""
-        words = self.tokenizer(label, return_tensors="pt", add_special_tokens=False)["input_ids"].to(self._device)
-        config = self.model.config.text_config
-        begin = torch.tensor([[config.decoder_start_token_id, self.tokenizer.bos_token_id]], device=self._device)
+    def _present(self, states: Tensor, mask: Tensor, labels: Sequence[str]) -> list[float]:
+        """P(location) / (P(location) + P(end)) behind each label."""
+        begin = [self.model.config.text_config.decoder_start_token_id, self.tokenizer.bos_token_id]
+        words = [torch.tensor(begin + self.tokenizer(label, add_special_tokens=False)["input_ids"]) for label in labels]
+        # What stands behind a label is seen by nothing before it.
+        padded = torch.nn.utils.rnn.pad_sequence(words, batch_first=True, padding_value=self.tokenizer.pad_token_id)
         out = self.model(
             encoder_outputs=BaseModelOutput(last_hidden_state=states),
             attention_mask=mask,
-            decoder_input_ids=torch.cat([begin, words], dim=1),
+            decoder_input_ids=padded.to(self._device),
         )
-        logs = torch.log_softmax(out.logits[0, -1].float(), dim=0)
-        located = float(torch.logsumexp(logs[self._locations], dim=0))
-        ended = float(logs[self.tokenizer.eos_token_id])
-        return 1 / (1 + math.exp(min(700.0, ended - located)))
+        last = torch.tensor([len(one) - 1 for one in words], device=self._device)
+        logs = out.logits[torch.arange(len(words), device=self._device), last].float()
+        located = torch.logsumexp(logs[:, self._locations], dim=1)
+        shares: list[float] = torch.sigmoid(located - logs[:, self.tokenizer.eos_token_id]).tolist()
+        return shares
 
     def _answer(self, tokens: list[int], logs: list[float], present: float) -> Answer:
         text = self.tokenizer.decode(tokens, skip_special_tokens=False)
@@ -114,3 +117,20 @@ class Florence:
             for (label, bins), place in zip(parsed.boxes, parsed.places, strict=True)
         ]
         return Answer(scored, parsed.dropped, present, text)
+
+
+def image_tokens(model: Any, pixels: Tensor) -> Tensor:
+    """Pixels [B, 3, side, side] of 8 bits -> image tokens [B, n, width]."""
+    mean, spread = (torch.tensor(one, device=pixels.device).view(1, 3, 1, 1) for one in (MEAN, SPREAD))
+    wanted = next(model.parameters()).dtype
+    found: Tensor = model.get_image_features(((pixels.float() / 255 - mean) / spread).to(wanted)).pooler_output
+    return found
+
+
+def encoder_states(model: Any, image: Tensor, prompts: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Image tokens [Q, n, width], prompts [Q, m] and their mask -> states [Q, n + m, width], which of them count."""
+    words = model.get_input_embeddings()(prompts)
+    whole = torch.cat([image.to(words.dtype), words], dim=1)
+    counts = torch.cat([mask.new_ones(image.shape[:2]), mask], dim=1)
+    states: Tensor = model.get_encoder()(inputs_embeds=whole, attention_mask=counts).last_hidden_state
+    return states, counts

@@ -8,7 +8,7 @@ import pytest
 from medpipe.core.errors import InputError
 from medpipe.core.vision.findings import Knowledge
 from medpipe.core.vision.florence import Answer
-from medpipe.core.vision.florence_smoke import smoke
+from medpipe.core.vision.florence_new import new_florence
 from medpipe.core.vision.grounder import Grounded, Grounder, Limits, _take, box_facts
 from medpipe.core.vision.grounding_presets import PRESETS
 from medpipe.core.vision.letterbox import Fit
@@ -50,7 +50,7 @@ def test_a_box_is_measured_where_the_spacing_is_known() -> None:
 
 
 def test_every_finding_is_asked_and_answered_however_many_go_together() -> None:
-    grounder = Grounder(smoke(1), PRESETS["smoke"], Knowledge.load())
+    grounder = Grounder(new_florence("smoke", side=64, seed=1), PRESETS["smoke"], Knowledge.load())
     findings = {name: name for name in ("Pleural effusion", "a thing nobody described", "Nodule/Mass")}
     one, fit = grounder.ground(PICTURE, findings, Limits(), together=1)
     all_at_once, _ = grounder.ground(np.stack([PICTURE] * 3, axis=2), findings, Limits())
@@ -60,15 +60,17 @@ def test_every_finding_is_asked_and_answered_however_many_go_together() -> None:
 
 
 def test_a_finding_is_asked_with_what_is_known_of_it_or_what_the_user_says() -> None:
-    knowing = Grounder(smoke(), PRESETS["smoke"], Knowledge.load())
+    knowing = Grounder(new_florence("smoke", side=64), PRESETS["smoke"], Knowledge.load())
     shipped, own, unknown = knowing.prompts({"Edema": "Edema", "mass": "a white ball", "thing": "thing"})
     assert shipped.startswith("Locate the phrases in the caption: edema means fluid in the tissue")
     assert own.endswith("mass means a white ball.") and unknown.endswith(": thing.")
-    assert Grounder(smoke(), PRESETS["smoke"]).prompts({"Edema": "Edema"})[0].endswith(": edema.")
+    assert (
+        Grounder(new_florence("smoke", side=64), PRESETS["smoke"]).prompts({"Edema": "Edema"})[0].endswith(": edema.")
+    )
 
 
 def test_values_that_are_no_grey_levels_are_refused() -> None:
-    grounder = Grounder(smoke(), PRESETS["smoke"])
+    grounder = Grounder(new_florence("smoke", side=64), PRESETS["smoke"])
     for picture in (PICTURE.astype(np.float32), PICTURE[0], np.stack([PICTURE] * 2, axis=2)):
         with pytest.raises(InputError, match="8 bits"):
             grounder.ground(picture, {"mass": "mass"}, Limits())

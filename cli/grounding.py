@@ -1,0 +1,99 @@
+"""Between records and a grounding model: an image in, boxes and what was done out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from medpipe.cli.exits import BAD_STREAM, UNAVAILABLE, Fatal
+from medpipe.cli.grounding_knowledge import open_knowledge
+from medpipe.cli.process import EXPECTED, Outcome, bare
+from medpipe.core.errors import InputError, ModelError
+from medpipe.core.vision.grounder import Grounder, Limits, box_facts
+from medpipe.core.vision.grounding_folder import open_model
+from medpipe.formats.arrays import is_array, materialise
+from medpipe.formats.image import image_spacing
+from medpipe.formats.jsonl import Record
+
+
+@dataclass(slots=True)
+class Grounding:
+    """A grounder with the options of the run."""
+
+    grounder: Grounder
+    findings: dict[str, str]
+    limits: Limits
+    facts: dict[str, Any]
+    calibrated: bool
+    keep_arrays: bool
+
+    @classmethod
+    def open(cls, command: str, settings: dict[str, Any], device: str, *, quiet: bool) -> Grounding:
+        """With the model that `settings` name; Fatal 69 when it is not to be had, 65 when it does not fit."""
+        knowledge = open_knowledge(settings["knowledge"], described=settings["described"])
+        try:
+            opened = open_model(settings["model"], settings["preset"], _device(device))
+        except ModelError as error:
+            raise Fatal(UNAVAILABLE if error.unavailable else BAD_STREAM, str(error)) from None
+        preset = opened.preset if settings["beams"] is None else replace(opened.preset, beams=settings["beams"])
+        facts = {name: value for name, value in opened.facts.items() if name != "calibrated"}
+        facts |= {"beams": preset.beams, "knowledge": None if knowledge is None else knowledge.digest}
+        found = cls(
+            Grounder(opened.florence, preset, knowledge), settings["queries"],
+            Limits(settings["max_boxes"], settings["nms"]), facts, opened.facts["calibrated"], settings["keep_arrays"],
+        )  # fmt: skip
+        if not quiet:
+            found.tell(command)
+        return found
+
+    @property
+    def label(self) -> str:
+        """For `via`."""
+        return f"model={self.facts['name']}"
+
+    def tell(self, command: str) -> None:
+        """What a user should know before reading the result."""
+        if not self.facts["trained"]:
+            print(f"{command}: {self.facts['name']} is untrained: its output means nothing", file=sys.stderr)
+        knowledge = self.grounder.knowledge
+        unknown = [
+            name
+            for name, text in self.findings.items()
+            if knowledge is not None and text == name and knowledge.sentence(name) is None
+        ]
+        if unknown:
+            said = ", ".join(unknown[:8])
+            print(f"{command}: no description of {said}: asked for by name alone", file=sys.stderr)
+
+    def transform(self, records: Sequence[Record]) -> Iterable[Outcome]:
+        """Records with their boxes."""
+        for record in records:
+            try:
+                yield [self._grounded(record)]
+            except EXPECTED as error:
+                yield bare(error)
+
+    def _grounded(self, record: Record) -> Record:
+        if not is_array(record.get("image")):
+            raise InputError("no-image", "the record has no image to look at")
+        found, fit = self.grounder.ground(materialise(record["image"]), self.findings, self.limits)
+        spacing = image_spacing(record)
+        out = {key: value for key, value in record.items() if self.keep_arrays or key != "image"}
+        out["boxes"] = [box_facts(box, spacing) for box in found.boxes]
+        out["present"] = {name: round(share, 6) for name, share in found.present.items()}
+        out |= {"calibrated": self.calibrated, "grounder": self.facts, "fit": fit.facts()}
+        return out | ({"dropped": found.dropped} if found.dropped else {})
+
+
+def _device(name: str) -> str:
+    if name == "cpu":
+        return name
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda" if name == "auto" else name
+    if name == "auto":
+        return "cpu"
+    raise Fatal(UNAVAILABLE, f"--device {name}: torch finds no CUDA device")

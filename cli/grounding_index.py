@@ -1,0 +1,111 @@
+"""What there is to learn grounding from: pictures met with their boxes, by id."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medpipe.cli.box_truth import read_box_stream
+from medpipe.cli.exits import NO_STREAM, USAGE, Fatal
+from medpipe.cli.inputs import InputOptions, Item, enumerate_items
+from medpipe.cli.load import load
+from medpipe.formats.ids import path_id
+from medpipe.formats.registry import ReadOptions
+
+Labelled = list[tuple[str, tuple[float, ...]]]
+
+
+@dataclass(slots=True)
+class PictureIndex:
+    """Pictures by place, and for each its boxes as (label, corners) and its group; `names` are all labels.
+
+    `without` counts pictures of which nothing is said, `unseen` annotated ones that are not among the inputs.
+    """
+
+    items: list[Item]
+    boxes: list[Labelled]
+    groups: list[str]
+    names: tuple[str, ...]
+    without: int = 0
+    unseen: int = 0
+
+    def select(self, rows: NDArray[np.int64]) -> PictureIndex:
+        """Some of the pictures, in that order."""
+        return PictureIndex(
+            [self.items[row] for row in rows], [self.boxes[row] for row in rows], [self.groups[row] for row in rows],
+            self.names, self.without, self.unseen,
+        )  # fmt: skip
+
+    def digest(self) -> str:
+        """Sixteen hex digits over everything that a training sees of it, but for the pixels."""
+        told = hashlib.sha256()
+        for item, boxes, group in zip(self.items, self.boxes, self.groups, strict=True):
+            told.update(f"{path_id(item.id, 'stem')}\0{boxes}\0{group}\n".encode())
+        return told.hexdigest()[:16]
+
+
+def index_pictures(
+    inputs: list[str], files_from: str | None, boxes: str, labels: list[str], by: str | None
+) -> PictureIndex:
+    """Pictures and their boxes, none of them opened but for the group.
+
+    Pictures without a word in `boxes` stay out: nobody looked at them. Fatal 2, 65 or 66 where nothing can be learnt.
+    """
+    truth = read_box_stream(boxes)
+    names = tuple(labels) or tuple(sorted({label for found in truth.boxes.values() for label, *_ in found}))
+    if not names:
+        raise Fatal(USAGE, f"{boxes}: not one box; --labels names what is to be looked for")
+    options = InputOptions(inputs, files_from, pictures=True)
+    index, met = PictureIndex([], [], [], names), set()
+    for item in enumerate_items(options):
+        if item.kind == "spooled":
+            raise Fatal(USAGE, "a training reads its pictures again and again: give files, not standard input")
+        name = path_id(item.id, "stem")
+        if name not in truth.boxes:
+            index.without += 1
+            continue
+        met.add(name)
+        index.items.append(item)
+        index.boxes.append([(label, corners) for label, corners, _ in truth.boxes[name] if label in names])
+        index.groups.append(name if by is None else _group(item, by, name))
+    index.unseen = len(truth.boxes) - len(met)
+    if not index.items:
+        example = f"{index.without} pictures, such as {next(iter(truth.boxes), 'nothing')!r} in {boxes}"
+        raise Fatal(NO_STREAM, f"no picture has its boxes: {example}; they are matched by name")
+    return index
+
+
+def _group(item: Item, by: str, name: str) -> str:
+    if item.kind not in ("line", "row"):
+        raise Fatal(USAGE, f"--by {by} names a key of records, and {item.path} is a picture")
+    return str(load(item, ReadOptions(), keep_source=False)[0].get(by) or name)
+
+
+def split_pictures(
+    index: PictureIndex, share: float, seed: int, listed: str | None
+) -> tuple[PictureIndex, PictureIndex | None]:
+    """What is trained on and what chooses: the pictures that a file lists, else a share of the groups."""
+    if listed is not None:
+        held = np.isin([path_id(item.id, "stem") for item in index.items], _listed(listed))
+        if not held.any():
+            raise Fatal(USAGE, f"--validation {listed}: lists none of the pictures")
+    else:
+        groups, member = np.unique(index.groups, return_inverse=True)
+        order = np.random.default_rng(seed).permutation(len(groups))
+        held = np.isin(member, order[: round(share * len(groups))])
+    if held.all():
+        raise Fatal(USAGE, "every picture is held out: none is left to train on")
+    kept = index.select(np.flatnonzero(~held))
+    return kept, index.select(np.flatnonzero(held)) if held.any() else None
+
+
+def _listed(name: str) -> list[str]:
+    try:
+        lines = Path(name).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Fatal(NO_STREAM, f"--validation {name}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None
+    return [path_id(line.strip(), "stem") for line in lines if line.strip()]

@@ -1,0 +1,134 @@
+"""A grounding model's training from the command line: pictures met with boxes, split, given to the objective."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import typer
+
+from medpipe.cli.exits import USAGE, Fatal
+from medpipe.cli.grounding_index import PictureIndex, index_pictures, split_pictures
+from medpipe.cli.grounding_knowledge import open_knowledge
+from medpipe.cli.grounding_source import PictureBatches
+from medpipe.cli.signals import StopRequest
+from medpipe.cli.training_loop import LoopOptions, Teller, draw, run_training, say
+from medpipe.core.training import distributed
+from medpipe.core.training.loop import Outcome
+from medpipe.core.vision.findings import Knowledge
+from medpipe.core.vision.florence import Florence
+from medpipe.core.vision.florence_new import SIZES, new_florence
+from medpipe.core.vision.ground_objective import GroundObjective
+from medpipe.core.vision.ground_pretrain import train_grounding
+from medpipe.core.vision.ground_settings import GroundSettings, ground_settings
+from medpipe.core.vision.grounding_folder import open_model
+from medpipe.core.vision.grounding_prompt import TEMPLATES, grounding_prompt
+from medpipe.formats.registry import ReadOptions
+
+
+@dataclass(frozen=True, slots=True)
+class GroundRun:
+    """The options as the user gave them."""
+
+    inputs: list[str]
+    files_from: str | None
+    boxes: str
+    labels: list[str]
+    model: str
+    preset: str
+    changes: list[str]
+    knowledge: str | None
+    described: bool
+    validation: str | None
+    by: str | None
+    read: ReadOptions
+    workers: int
+    loop: LoopOptions
+
+    def settings(self) -> GroundSettings:
+        """The preset with the user's changes; BadParameter for what there is not."""
+        try:
+            made = ground_settings(self.preset).override(dict(one.partition("=")[::2] for one in self.changes))
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+        if made.template not in TEMPLATES:
+            raise typer.BadParameter(f"no template {made.template}; there are {', '.join(TEMPLATES)}")
+        if made.side % 32 or not made.side:
+            raise typer.BadParameter(f"side {made.side}: a model's input has a multiple of 32 pixels a side")
+        return made
+
+
+def train(command: str, run: GroundRun) -> int:
+    """Train to the end or to a signal; the exit code."""
+    settings = run.settings()
+    if not run.inputs and run.files_from is None:
+        raise typer.BadParameter("no pictures: give files, folders or --files-from")
+    return run_training(run.loop, lambda device, stop: _train(command, run, settings, device, stop))
+
+
+def _train(command: str, run: GroundRun, settings: GroundSettings, device: torch.device, stop: StopRequest) -> Outcome:
+    from medpipe.formats.hdf5 import close_files
+
+    folder, first = Path(run.loop.output), distributed.rank() == 0
+    index = index_pictures(run.inputs, run.files_from, run.boxes, run.labels, run.by)
+    # Workers are forked: none of them must share an open HDF5 file.
+    close_files()
+    trained, held = split_pictures(index, settings.validation_share, settings.seed, run.validation)
+    knowledge = open_knowledge(run.knowledge, described=run.described)
+    if first and not run.loop.quiet:
+        say(command, _described(index, trained, held, knowledge, run))
+    florence, begun = _begin(run, settings, index, knowledge, str(device))
+    objective = GroundObjective(florence, settings, index.names)
+    sources = [
+        PictureBatches(part, settings, florence.tokenizer, knowledge, run.read, run.workers, shuffled=part is trained)
+        for part in (trained, held)
+        if part is not None
+    ]
+    steps = sources[0].steps(distributed.world())
+    if steps < 1:
+        raise Fatal(USAGE, f"{len(trained.items)} pictures make no batch of {settings.batch} for each process")
+    data = {"pictures": len(trained.items), "validation": len(held.items) if held else 0, "digest": index.digest()}
+    facts = {"begun_with": begun, "knowledge": None if knowledge is None else knowledge.digest, "data": data}
+    teller = Teller(command, run.loop, settings.epochs * steps)
+    outcome = train_grounding(
+        objective, sources[0], sources[1] if held else None, facts, folder, run.loop.for_loop(device),
+        should_stop=lambda: stop.asked, tell=teller.tell,
+    )  # fmt: skip
+    if first:
+        teller.end(outcome, sum(source.replaced for source in sources))
+        draw(folder, f"{settings.name}: {folder.name}")
+    return outcome
+
+
+def _begin(
+    run: GroundRun, settings: GroundSettings, index: PictureIndex, knowledge: Knowledge | None, device: str
+) -> tuple[Florence, dict[str, Any]]:
+    """The model to begin with, and what is known of it: an untrained one of a size, else a checkpoint."""
+    if run.model in SIZES:
+        sentences = [knowledge.sentence(name) if knowledge else None for name in index.names]
+        texts = [
+            grounding_prompt(name.lower(), sentence, settings.template)
+            for name, sentence in zip(index.names, sentences, strict=True)
+        ]
+        return new_florence(run.model, texts, settings.side, settings.seed), {"untrained": run.model}
+    opened = open_model(run.model, None, device)
+    return opened.florence, {name: opened.facts.get(name) for name in ("name", "sha256")}
+
+
+def _described(
+    index: PictureIndex, trained: PictureIndex, held: PictureIndex | None, knowledge: Knowledge | None, run: GroundRun
+) -> str:
+    count = sum(map(len, index.boxes))
+    parts = [f"{len(trained.items)} pictures to train on, {len(held.items) if held else 0} to validate",
+             f"{count} boxes of {len(index.names)} findings"]  # fmt: skip
+    if knowledge is not None:
+        unknown = [name for name in index.names if knowledge.sentence(name) is None]
+        if unknown:
+            parts.append(f"no description of {', '.join(unknown[:8])}")
+    if index.without:
+        parts.append(f"{index.without} pictures left out of which {run.boxes} says nothing")
+    if index.unseen:
+        parts.append(f"{index.unseen} annotated pictures are not among the inputs")
+    return ", ".join(parts)

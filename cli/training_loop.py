@@ -1,0 +1,135 @@
+"""What every training command does around its loop: device and processes, signals, errors, progress, the curves."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import torch
+
+from medpipe.cli.exits import BAD_STREAM, GOOD, UNAVAILABLE, WRITE_FAILED, Fatal
+from medpipe.cli.options import available_cores
+from medpipe.cli.publish import write_whole
+from medpipe.cli.signals import StopRequest
+from medpipe.core.errors import ModelError
+from medpipe.core.training import distributed
+from medpipe.core.training.loop import METRICS, Outcome, RunOptions
+
+_LOGGED_EVERY = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopOptions:
+    """How to train, as the user gave it."""
+
+    output: str
+    max_steps: int | None
+    device: str
+    threads: int | None
+    compile: bool
+    checkpoint_every: int
+    validate_every: int | None
+    resume: bool
+    quiet: bool
+
+    def for_loop(self, device: torch.device) -> RunOptions:
+        """As the loop takes them."""
+        return RunOptions(
+            device=device, resume=self.resume, checkpoint_every=self.checkpoint_every, log_every=_LOGGED_EVERY,
+            validate_every=self.validate_every, max_steps=self.max_steps, compile=self.compile,
+        )  # fmt: skip
+
+
+def run_training(loop: LoopOptions, body: Callable[[torch.device, StopRequest], Outcome]) -> int:
+    """Train to the end or to a signal; the exit code."""
+    stop = StopRequest()
+    stop.install()
+    device = _device(loop)
+    joined = distributed.join(device)
+    try:
+        outcome = body(device, stop)
+        if joined:
+            distributed.leave()
+            joined = False
+    except ModelError as error:
+        raise Fatal(UNAVAILABLE if error.unavailable else BAD_STREAM, str(error)) from None
+    except ArithmeticError as error:
+        raise Fatal(BAD_STREAM, f"{error}; the state before it is in {loop.output}, try a lower rate") from None
+    except OSError as error:
+        raise Fatal(
+            WRITE_FAILED, f"{loop.output}: {error.strerror or error}; --resume goes on when there is room"
+        ) from None
+    finally:
+        if joined:
+            torch.distributed.destroy_process_group()
+    return stop.exit_code if outcome.status == "stopped" else GOOD
+
+
+def _device(loop: LoopOptions) -> torch.device:
+    name = loop.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise Fatal(UNAVAILABLE, f"--device {loop.device}: torch finds no CUDA device")
+    shared = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(loop.threads or max(1, available_cores() // shared))
+    return distributed.local_device(torch.device(name))
+
+
+class Teller:
+    """Progress on a terminal, else a line for each validation."""
+
+    def __init__(self, command: str, loop: LoopOptions, steps: int) -> None:
+        self._command, self._loop = command, loop
+        self._bar: Any = None
+        if not loop.quiet and sys.stderr.isatty() and distributed.rank() == 0:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=loop.max_steps or steps, unit=" steps", desc=command, file=sys.stderr)
+
+    def tell(self, line: dict[str, Any]) -> None:
+        """One line of metrics."""
+        if self._loop.quiet:
+            return
+        if line["split"] == "train":
+            if self._bar is not None:
+                self._bar.n = line["step"]
+                self._bar.set_postfix(loss=f"{line['loss']:.4f}", refresh=True)
+            return
+        told = ", ".join(f"{k} {v:.4f}" for k, v in line.items() if isinstance(v, float))
+        if self._bar is not None:
+            self._bar.clear()
+        say(self._command, f"step {line['step']}, validation: {told}")
+
+    def end(self, outcome: Outcome, replaced: int) -> None:
+        """How it ended."""
+        if self._bar is not None:
+            self._bar.close()
+        if self._loop.quiet:
+            return
+        if replaced:
+            say(self._command, f"{replaced} times a recording that could not be used was replaced by another")
+        if outcome.status == "stopped":
+            say(self._command, f"stopped at step {outcome.step}; --resume goes on")
+            return
+        best = "" if outcome.best is None else f", best validation {outcome.best:.4f} at step {outcome.best_step}"
+        say(self._command, f"{outcome.step} steps{best}: {self._loop.output}")
+
+
+def say(command: str, message: str) -> None:
+    """One line for the user."""
+    print(f"{command}: {message}", file=sys.stderr)
+
+
+def draw(folder: Path, title: str) -> None:
+    """curves.png, of the metrics in a folder."""
+    from medpipe.core.draw.curves import draw_curves
+    from medpipe.core.draw.ecg import render
+
+    lines = [orjson.loads(line) for line in (folder / METRICS).read_bytes().splitlines()]
+    write_whole(render(draw_curves(lines, title), "png", dpi=130), str(folder / "curves.png"))

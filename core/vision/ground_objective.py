@@ -1,0 +1,173 @@
+"""What a grounding model learns: to answer a finding's name with the places of its boxes, or with none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers.modeling_outputs import BaseModelOutput
+
+from medpipe.core.metrics.box_precision import average_precisions, match
+from medpipe.core.metrics.box_sets import ImageBoxes, label_numbers
+from medpipe.core.training.objective import Objective
+from medpipe.core.vision.florence import Answer, Decoding, Florence, encoder_states, image_tokens
+from medpipe.core.vision.ground_batch import IGNORED, Example, GroundBatch
+from medpipe.core.vision.ground_settings import GroundSettings
+from medpipe.core.vision.location_tokens import BINS, centres
+
+_IOU: Final = 0.5
+_TOGETHER: Final = 64
+
+
+class GroundObjective(Objective):
+    """Florence-2 and its cross-entropy. `names` are all findings, in the order of the AP's columns."""
+
+    def __init__(self, florence: Florence, settings: GroundSettings, names: tuple[str, ...]) -> None:
+        super().__init__(settings.seed)
+        self.florence, self.settings, self.names = florence, settings, names
+        self.model = florence.model
+        self.selection = settings.selection
+        self.higher_is_better = settings.selection == "ap50"
+        if settings.lora_rank:
+            from medpipe.core.vision.lora import with_lora
+
+            with_lora(self.model, settings)
+        if settings.tower == "frozen":
+            self._tower().requires_grad_(False)
+        ids = florence.tokenizer.convert_tokens_to_ids([f"<loc_{place}>" for place in range(BINS)])
+        self.first_location = int(ids[0])
+        if ids != list(range(ids[0], ids[0] + BINS)):
+            raise ValueError("the tokenizer's location tokens do not stand in a row")
+
+    def _tower(self) -> nn.Module:
+        found: nn.Module = self.model.get_encoder(modality="image")
+        return found
+
+    def train(self, mode: bool = True) -> GroundObjective:
+        """A frozen tower drops nothing out."""
+        super().train(mode)
+        if self.settings.tower == "frozen":
+            self._tower().eval()
+        return self
+
+    def forward(self, batch: GroundBatch) -> dict[str, Tensor]:
+        """`loss` over all tokens; `location` and `words` are its parts, the means of their tokens."""
+        image = image_tokens(self.model, batch.pixels)[batch.image]
+        states, mask = encoder_states(self.model, image, batch.prompts, batch.mask)
+        logits = self.model(
+            encoder_outputs=BaseModelOutput(last_hidden_state=states),
+            attention_mask=mask,
+            decoder_input_ids=self._shifted(batch.answers),
+        ).logits
+        counted = batch.answers != IGNORED
+        wanted, logs = batch.answers[counted], torch.log_softmax(logits[counted].float(), dim=-1)
+        place = wanted - self.first_location
+        located = (place >= 0) & (place < BINS)
+        each = -logs.gather(1, wanted[:, None])[:, 0]
+        if self.settings.location_spread:
+            each = torch.where(located, self._spread(logs, place.clamp(0, BINS - 1)), each)
+        # A batch may have no box at all.
+        parts = {"location": (each * located).sum() / located.sum().clamp(min=1),
+                 "words": (each * ~located).sum() / (~located).sum()}  # fmt: skip
+        return {"loss": each.mean(), **parts}
+
+    def _shifted(self, answers: Tensor) -> Tensor:
+        """What the decoder reads: its first token, then the answer up to the last but one."""
+        config = self.model.config.text_config
+        begin = answers.new_full((len(answers), 1), config.decoder_start_token_id)
+        return torch.cat([begin, answers[:, :-1]], dim=1).masked_fill_(
+            torch.cat([begin, answers[:, :-1]], dim=1) == IGNORED, config.pad_token_id
+        )
+
+    def _spread(self, logs: Tensor, place: Tensor) -> Tensor:
+        """Cross-entropy against a normal law around the bin, cut off at the first and the last."""
+        bins = torch.arange(BINS, device=logs.device)
+        law = torch.softmax(-((bins - place[:, None]) ** 2) / (2 * self.settings.location_spread**2), dim=1)
+        return -(law * logs[:, self.first_location : self.first_location + BINS]).sum(dim=1)
+
+    @torch.no_grad()
+    def validate(
+        self, batches: Iterable[GroundBatch], device: torch.device, precision: AbstractContextManager[object]
+    ) -> dict[str, float | int | None]:
+        """Losses, each the mean over pictures; with the selection `ap50` the mean AP over findings at an IoU of 0.5."""
+        self.eval()
+        sums: dict[str, float] = {}
+        count, images = 0, []
+        for batch in batches:
+            moved = batch.to(device)
+            with precision:
+                losses = self(moved)
+                if self.selection == "ap50":
+                    images += self._found(moved)
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0.0) + float(value) * len(batch)
+            count += len(batch)
+        if not count:
+            raise ValueError("there are no validation pictures")
+        means: dict[str, float | int | None] = {name: value / count for name, value in sums.items()}
+        return means | ({"ap50": self._ap50(images)} if images else {})
+
+    def _found(self, batch: GroundBatch) -> list[ImageBoxes]:
+        """What is found in each picture of a batch, by one beam, in pixels of the input."""
+        features = image_tokens(self.model, batch.pixels)
+        queries = [(place, number) for place, one in enumerate(batch.examples) for number in range(len(one.names))]
+        answers: list[Answer] = []
+        for start in range(0, len(queries), _TOGETHER):
+            some = slice(start, start + _TOGETHER)
+            labels = [batch.examples[place].names[number].lower() for place, number in queries[some]]
+            decoding = Decoding(1, self.settings.tokens)
+            answers += self.florence.ask(features[batch.image[some]], batch.texts[some], labels, decoding)
+        return [
+            self._image(one, [answer for (owner, _), answer in zip(queries, answers, strict=True) if owner == place])
+            for place, one in enumerate(batch.examples)
+        ]
+
+    def _image(self, example: Example, answers: list[Answer]) -> ImageBoxes:
+        size = (self.settings.side, self.settings.side)
+        rows = [
+            (name, bins, score)
+            for name, answer in zip(example.names, answers, strict=True)
+            for _, bins, score in answer.boxes
+        ]
+        return ImageBoxes(
+            centres([bins for _, bins, _ in rows], size),
+            label_numbers(self.names, [name for name, *_ in rows]),
+            np.array([score for *_, score in rows], np.float64),
+            example.there,
+            label_numbers(self.names, example.labels),
+            frozenset(label_numbers(self.names, example.names).tolist()),
+        )
+
+    def _ap50(self, images: list[ImageBoxes]) -> float:
+        weights = np.ones((1, len(images)))
+        values = [average_precisions(match(images, label, [_IOU]), weights)[0, 0] for label in range(len(self.names))]
+        return float(np.nanmean(values))
+
+    def compiled_parts(self) -> list[nn.Module]:
+        """The tower, the text encoder and the decoder."""
+        return [self._tower(), self.model.get_encoder(), self.model.get_decoder()]
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """Weights that training changes: of the others the checkpoint that was begun with has them."""
+        return {name: value for name, value in self.named_parameters() if value.requires_grad}
+
+    def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
+        """Into the weights that training changes."""
+        own = self.trained_state()
+        if set(own) != set(state):
+            raise ValueError(f"the state holds {len(state)} trained weights, this model has {len(own)}")
+        with torch.no_grad():
+            for name, value in own.items():
+                value.copy_(state[name])
+
+    def whole_weights(self) -> dict[str, Tensor]:
+        """All weights under the names of transformers' class, adapters added to what they adapt."""
+        if self.settings.lora_rank:
+            from medpipe.core.vision.lora import merged
+
+            return merged(self.model)
+        return dict(self.model.state_dict())

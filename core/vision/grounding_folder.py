@@ -1,0 +1,153 @@
+"""A folder of a grounding model: transformers' own files, and medpipe.json that says how the model is asked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from medpipe.core.checkpoints import sha256_of
+from medpipe.core.errors import ModelError
+from medpipe.core.training.durable import put
+from medpipe.core.vision.florence import Florence
+from medpipe.core.vision.grounding_presets import PRESETS, GroundingPreset
+from medpipe.core.vision.grounding_prompt import TEMPLATES
+
+MODEL: Final = "medpipe.json"
+WEIGHTS: Final = "model.safetensors"
+_FORMAT: Final = 1
+# Of the published layout, which only its own code reads: this key of the vision configuration is not the class's.
+_PUBLISHED: Final = "dim_embed"
+
+
+@dataclass(frozen=True, slots=True)
+class GroundingModel:
+    """A model and what is known of it; `facts` stand in records."""
+
+    florence: Florence
+    preset: GroundingPreset
+    facts: dict[str, Any]
+
+
+def open_model(name: str, preset: str | None, device: str = "cpu") -> GroundingModel:
+    """`smoke`, a folder, or a name on the hub.
+
+    A folder that ground-train wrote tells how it is asked, and a `preset` that is given must say the same; of others
+    it is `florence-2` where none is given. Weights come from safetensors alone, and no code comes with them.
+    Raises ModelError.
+    """
+    if preset is not None and preset not in PRESETS:
+        raise ModelError(f"no preset {preset}; there are {', '.join(PRESETS)}")
+    if name == "smoke":
+        from medpipe.core.vision.florence_new import new_florence
+
+        own = PRESETS["smoke"]
+        florence = new_florence("smoke", side=own.side)
+        return GroundingModel(florence, own, _facts("smoke", None, own, calibrated=False, trained=False))
+    folder = Path(name)
+    if (folder / "best" / MODEL).is_file():
+        folder = folder / "best"
+    said = _description(folder)
+    own = _preset(said, preset, folder) if said is not None else PRESETS[preset or "florence-2"]
+    florence = _load(str(folder) if folder.is_dir() else name, own.side, device)
+    weights = folder / WEIGHTS
+    digest = sha256_of(weights) if weights.is_file() else None
+    calibrated = bool(said and said.get("calibrated"))
+    trained = bool(said.get("trained", True)) if said is not None else True
+    return GroundingModel(florence, own, _facts(folder.name, digest, own, calibrated=calibrated, trained=trained))
+
+
+def _facts(
+    name: str, digest: str | None, preset: GroundingPreset, *, calibrated: bool, trained: bool
+) -> dict[str, Any]:
+    sha = {} if digest is None else {"sha256": digest[:16]}
+    return {"name": name, **sha, "preset": preset.name, "template": preset.template, "calibrated": calibrated,
+            "trained": trained}  # fmt: skip
+
+
+def _description(folder: Path) -> dict[str, Any] | None:
+    path = folder / MODEL
+    if not path.is_file():
+        return None
+    try:
+        said = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        raise ModelError(f"{path} cannot be read as JSON") from None
+    if not isinstance(said, dict) or said.get("medpipe_model") != _FORMAT or said.get("task") != "grounding":
+        raise ModelError(f"{path} describes no grounding model of format {_FORMAT}")
+    return said
+
+
+def _preset(said: Mapping[str, Any], given: str | None, folder: Path) -> GroundingPreset:
+    try:
+        own = GroundingPreset(**said["preset"])
+    except (KeyError, TypeError):
+        raise ModelError(f"{folder / MODEL} does not say how the model is asked") from None
+    if own.template not in TEMPLATES:
+        raise ModelError(f"{folder / MODEL}: no template {own.template}")
+    if given is not None and PRESETS[given].template != own.template:
+        raise ModelError(f"{folder} was trained with the template {own.template}, {given} asks by another")
+    return own
+
+
+def _load(name: str, side: int, device: str) -> Florence:
+    from transformers import AutoConfig, AutoTokenizer, Florence2ForConditionalGeneration
+
+    config_path = Path(name) / "config.json"
+    if Path(name).is_dir() and not config_path.is_file():
+        raise ModelError(f"{name} holds no model: no config.json, no best/{MODEL}", unavailable=True)
+    try:
+        if config_path.is_file() and _PUBLISHED in json.loads(config_path.read_text("utf-8")).get("vision_config", {}):
+            raise ModelError(f"{name} has the published layout: medpipe models convert {name} FOLDER")
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        if config.model_type != "florence2":
+            raise ModelError(f"{name} is a model of the type {config.model_type}, not florence2")
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        model = Florence2ForConditionalGeneration.from_pretrained(name, use_safetensors=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ModelError(f"the model {name} cannot be loaded: {first[:200]}", unavailable=True) from None
+    return Florence(model.to(device), tokenizer, side)
+
+
+def write_static(folder: Path, florence: Florence) -> None:
+    """What of a model does not change in training: configuration and tokenizer."""
+    folder.mkdir(parents=True, exist_ok=True)
+    florence.model.config.save_pretrained(folder)
+    florence.model.generation_config.save_pretrained(folder)
+    florence.tokenizer.save_pretrained(folder)
+
+
+def write_weights(folder: Path, weights: Mapping[str, Any]) -> None:
+    """model.safetensors; a weight that stands under two names is written once, as transformers does."""
+    from safetensors.torch import save_file
+
+    written: dict[str, Any] = {}
+    seen: set[int] = set()
+    for name, value in weights.items():
+        if value.data_ptr() not in seen or value.numel() == 0:
+            seen.add(value.data_ptr())
+            written[name] = value.detach().cpu().contiguous()
+    put(folder / WEIGHTS, lambda part: save_file(written, part, metadata={"format": "pt"}))
+
+
+def write_description(
+    folder: Path, preset: GroundingPreset, *, calibrated: bool, trained: bool, more: Mapping[str, Any]
+) -> None:
+    """medpipe.json."""
+    whole = {"medpipe_model": _FORMAT, "task": "grounding", "preset": preset.facts(), "calibrated": calibrated,
+             "trained": trained, **more}  # fmt: skip
+    text = json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+    put(folder / MODEL, lambda part: _write(part, text))
+
+
+def digest_of(facts: Mapping[str, Any]) -> str:
+    """Sixteen hex digits over a run's description."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
