@@ -37,8 +37,9 @@ def ground(
         str | None, typer.Option("--knowledge", metavar="FILE", help="Own descriptions: YAML of finding to sentence.")
     ] = None,
     described: Annotated[
-        bool, typer.Option("--described/--no-knowledge", help="Ask with descriptions, or by names alone.")
-    ] = True,
+        bool | None,
+        typer.Option("--described/--no-knowledge", help="Ask with descriptions or by name. Default: as trained."),
+    ] = None,
     beams: Annotated[
         int | None, typer.Option("--beams", metavar="N", min=1, help="1 is greedy. Default: the preset's.")
     ] = None,
@@ -59,7 +60,7 @@ def ground(
     streams. Boxes are in pixels of the image, in mm too where the spacing is known. present says how sure the
     model is that there is anything; only a model that was trained with images without the finding can tell.
     """
-    if knowledge is not None and not described:
+    if knowledge is not None and described is False:
         raise typer.BadParameter("--knowledge goes without --no-knowledge")
     if queries == "-" and "-" in (run.inputs or [run.files_from or "-"]):
         raise typer.BadParameter("--queries - and the records cannot both come on standard input")

@@ -32,11 +32,11 @@ class Grounding:
     @classmethod
     def open(cls, command: str, settings: dict[str, Any], device: str, *, quiet: bool) -> Grounding:
         """With the model that `settings` name; Fatal 69 when it is not to be had, 65 when it does not fit."""
-        knowledge = open_knowledge(settings["knowledge"], described=settings["described"])
         try:
             opened = open_model(settings["model"], settings["preset"], _device(device))
         except ModelError as error:
             raise Fatal(UNAVAILABLE if error.unavailable else BAD_STREAM, str(error)) from None
+        knowledge = open_knowledge(settings["knowledge"], settings["described"], opened.descriptions)
         preset = opened.preset if settings["beams"] is None else replace(opened.preset, beams=settings["beams"])
         facts = {name: value for name, value in opened.facts.items() if name != "calibrated"}
         facts |= {"beams": preset.beams, "knowledge": None if knowledge is None else knowledge.digest}
@@ -51,7 +51,7 @@ class Grounding:
     @property
     def label(self) -> str:
         """For `via`."""
-        return f"model={self.facts['name']}"
+        return str(self.facts["name"])
 
     def tell(self, command: str) -> None:
         """What a user should know before reading the result."""

@@ -76,7 +76,7 @@ def _train(command: str, run: GroundRun, settings: GroundSettings, device: torch
     # Workers are forked: none of them must share an open HDF5 file.
     close_files()
     trained, held = split_pictures(index, settings.validation_share, settings.seed, run.validation)
-    knowledge = open_knowledge(run.knowledge, described=run.described)
+    knowledge = open_knowledge(run.knowledge, run.described)
     if first and not run.loop.quiet:
         say(command, _described(index, trained, held, knowledge, run))
     florence, begun = _begin(run, settings, index, knowledge, str(device))
@@ -90,7 +90,7 @@ def _train(command: str, run: GroundRun, settings: GroundSettings, device: torch
     if steps < 1:
         raise Fatal(USAGE, f"{len(trained.items)} pictures make no batch of {settings.batch} for each process")
     data = {"pictures": len(trained.items), "validation": len(held.items) if held else 0, "digest": index.digest()}
-    facts = {"begun_with": begun, "knowledge": None if knowledge is None else knowledge.digest, "data": data}
+    facts = {"begun_with": begun, "descriptions": _sentences(index, knowledge), "data": data}
     teller = Teller(command, run.loop, settings.epochs * steps)
     outcome = train_grounding(
         objective, sources[0], sources[1] if held else None, facts, folder, run.loop.for_loop(device),
@@ -102,16 +102,19 @@ def _train(command: str, run: GroundRun, settings: GroundSettings, device: torch
     return outcome
 
 
+def _sentences(index: PictureIndex, knowledge: Knowledge | None) -> dict[str, str]:
+    """What is said of each finding; nothing where they are asked for by name."""
+    known = {name: knowledge.sentence(name) if knowledge else None for name in index.names}
+    return {name: sentence for name, sentence in known.items() if sentence is not None}
+
+
 def _begin(
     run: GroundRun, settings: GroundSettings, index: PictureIndex, knowledge: Knowledge | None, device: str
 ) -> tuple[Florence, dict[str, Any]]:
     """The model to begin with, and what is known of it: an untrained one of a size, else a checkpoint."""
     if run.model in SIZES:
-        sentences = [knowledge.sentence(name) if knowledge else None for name in index.names]
-        texts = [
-            grounding_prompt(name.lower(), sentence, settings.template)
-            for name, sentence in zip(index.names, sentences, strict=True)
-        ]
+        known = _sentences(index, knowledge)
+        texts = [grounding_prompt(name.lower(), known.get(name), settings.template) for name in index.names]
         return new_florence(run.model, texts, settings.side, settings.seed), {"untrained": run.model}
     opened = open_model(run.model, None, device)
     return opened.florence, {name: opened.facts.get(name) for name in ("name", "sha256")}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -25,8 +27,6 @@ class Knowledge:
 
         Raises InputError (`bad-knowledge`).
         """
-        import hashlib
-
         import yaml
 
         path = path or SHIPPED
@@ -44,6 +44,13 @@ class Knowledge:
             raise InputError("bad-knowledge", f"{path} is no mapping of findings to what they look like")
         sentences = {normal_name(str(name)): _sentence(path, str(name), entry) for name, entry in found.items()}
         return cls(sentences, hashlib.sha256(raw).hexdigest()[:12])
+
+    def with_sentences(self, sentences: Mapping[str, str]) -> Self:
+        """These findings with other sentences for some of them."""
+        own = {normal_name(name): sentence for name, sentence in sentences.items()}
+        told = "\n".join(f"{name}: {sentence}" for name, sentence in sorted(own.items()))
+        digest = hashlib.sha256(f"{self.digest}\n{told}".encode()).hexdigest()[:12]
+        return type(self)(self.sentences | own, digest) if own else self
 
     def sentence(self, name: str) -> str | None:
         """What is known of a finding; None where nobody described it."""

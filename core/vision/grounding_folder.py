@@ -25,11 +25,16 @@ _PUBLISHED: Final = "dim_embed"
 
 @dataclass(frozen=True, slots=True)
 class GroundingModel:
-    """A model and what is known of it; `facts` stand in records."""
+    """A model and what is known of it; `facts` stand in records.
+
+    `descriptions` are the sentences by finding that it was trained with, empty where by names alone, None where
+    nobody says.
+    """
 
     florence: Florence
     preset: GroundingPreset
     facts: dict[str, Any]
+    descriptions: dict[str, str] | None = None
 
 
 def open_model(name: str, preset: str | None, device: str = "cpu") -> GroundingModel:
@@ -57,7 +62,8 @@ def open_model(name: str, preset: str | None, device: str = "cpu") -> GroundingM
     digest = sha256_of(weights) if weights.is_file() else None
     calibrated = bool(said and said.get("calibrated"))
     trained = bool(said.get("trained", True)) if said is not None else True
-    return GroundingModel(florence, own, _facts(folder.name, digest, own, calibrated=calibrated, trained=trained))
+    facts = _facts(Path(name).name, digest, own, calibrated=calibrated, trained=trained)
+    return GroundingModel(florence, own, facts, _descriptions(said, folder) if said is not None else None)
 
 
 def _facts(
@@ -81,6 +87,13 @@ def _description(folder: Path) -> dict[str, Any] | None:
     return said
 
 
+def _descriptions(said: Mapping[str, Any], folder: Path) -> dict[str, str] | None:
+    found = said.get("descriptions")
+    if found is not None and not isinstance(found, dict):
+        raise ModelError(f"{folder / MODEL}: descriptions are no mapping of findings to sentences")
+    return None if found is None else {str(name): str(sentence) for name, sentence in found.items()}
+
+
 def _preset(said: Mapping[str, Any], given: str | None, folder: Path) -> GroundingPreset:
     try:
         own = GroundingPreset(**said["preset"])
@@ -95,7 +108,9 @@ def _preset(said: Mapping[str, Any], given: str | None, folder: Path) -> Groundi
 
 def _load(name: str, side: int, device: str) -> Florence:
     from transformers import AutoConfig, AutoTokenizer, Florence2ForConditionalGeneration
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     config_path = Path(name) / "config.json"
     if Path(name).is_dir() and not config_path.is_file():
         raise ModelError(f"{name} holds no model: no config.json, no best/{MODEL}", unavailable=True)
