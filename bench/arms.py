@@ -3,19 +3,23 @@
 PTB-XL at 100 Hz, z-scored: trained on folds 1 to 8 of `ptbxl_zscored_100hz`, tested on its fold 9 and on the patients
 that only `ptbxl_raw` has. Only a fourth of the recordings have a report here, so the text of each is made of the
 names of its labels; `ecg-entities` makes the targets of it. All four are ViT-tiny at the papers' size with the
-settings of their presets, batch 64, and see every recording EPOCHS times; the epoch is chosen on a twentieth of the
+settings of their presets, batch 64, and see every recording as often; the epoch is chosen on a twentieth of the
 training patients. The text encoder is the default model's, frozen. Superclasses are asked for by name. MERL needs
 twelve leads: those taken away are zeros to it, and to SuPreME; K-MERL reads what is there. The ridge on spectra and
 lead correlations is the trivial baseline, a constant has 0.500. Means over three seeds; brackets are 95 % intervals
-from 1,000 bootstrap samples of the patients, seed 0; differences are paired. Run only when named: hours on two cores.
+from 1,000 bootstrap samples of the patients, seed 0; differences are paired. Run only when named: minutes on a GPU,
+many hours on two cores.
 
-Usage: python bench/arms.py [FOLDER], MEDPIPE_DATA set; a second run goes on from what is in FOLDER
+Usage: python bench/arms.py [FOLDER] [--epochs 16] [--device cuda] [--jobs 12], MEDPIPE_DATA set; a second run goes on
+from what is in FOLDER
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +38,7 @@ from medpipe.core.ecg.preprocess_default import LEADS
 from medpipe.core.ecg.ptbxl import CONCEPTS, SUPERCLASSES, UNIONS, Recordings
 from medpipe.core.metrics.repeated import Judged
 
-EPOCHS, SEEDS, BATCH = 8, (0, 1, 2), 64
+SEEDS, BATCH = (0, 1, 2), 64
 ARMS = {
     "K-MERL": ("kmerl", "kmerl"),
     "MERL, random lead dropout": ("merl", "merl-lead-dropout"),
@@ -43,14 +47,15 @@ ARMS = {
 }
 SUBSETS = {"12": "", "I,II,V1-V6": "I,II,V1,V2,V3,V4,V5,V6", "limb6": "I,II,III,aVR,aVL,aVF", "I,II": "I,II", "I": "I"}
 # Beside the environment's python, where the commands are.
-BIN = Path(sys.executable).parent
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 def call(command: str, *options: object) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([BIN / command, *map(str, options)], env=environment, capture_output=True, text=True)
-    # 1 is some failed: reports that name no entity stay without targets.
-    if done.returncode not in (0, 1):
+    found = shutil.which(command, path=PATH) or command
+    done = subprocess.run([found, *map(str, options)], env=environment, capture_output=True, text=True)
+    # 1 of ecg-entities is some failed: reports that name no entity stay without targets.
+    if done.returncode not in ((0, 1) if command == "ecg-entities" else (0,)):
         raise SystemExit(f"{command}: {done.stderr}")
 
 
@@ -84,9 +89,10 @@ def prepare(folder: Path, train: Recordings, test: Recordings) -> None:
          "-o", folder / "targets.h5")  # fmt: skip
 
 
-def train_arm(folder: Path, arm: str, seed: int) -> Path:
+def train_arm(run: argparse.Namespace, arm: str, seed: int) -> Path:
     """The trained folder of an arm; goes on where it was stopped."""
     objective, preset = ARMS[arm]
+    folder = run.folder
     out = folder / f"{preset}-{seed}"
     if not (out / "done").exists():
         arch = "kmerl-vit-tiny" if preset == "kmerl" else "merl-vit-tiny"
@@ -94,22 +100,23 @@ def train_arm(folder: Path, arm: str, seed: int) -> Path:
                     "validation_by=patient")  # fmt: skip
         call("ecg-train", folder / "train", "--objective", objective, "--preset", preset,
              "--reports", folder / "reports.csv", "--targets", folder / "targets.h5", "--by", "patient",
-             "--epochs", EPOCHS, "--batch-size", BATCH, "--seed", seed, "--threads", 1, "-j", 0, "--resume",
+             "--epochs", run.epochs, "--batch-size", BATCH, "--seed", seed, "--device", run.device, "--threads", 1,
+             "-j", 0, "--resume",
              *(part for setting in settings for part in ("--set", setting)), "-o", out)  # fmt: skip
         (out / "done").touch()
     return out
 
 
-def predict_arm(folder: Path, arm: str, seed: int) -> None:
+def predict_arm(run: argparse.Namespace, arm: str, seed: int) -> None:
     """Scores of the test recordings from every subset of leads."""
-    trained = train_arm(folder, arm, seed)
+    folder, trained = run.folder, train_arm(run, arm, seed)
     for subset, leads in SUBSETS.items():
         out = trained / f"{subset}.jsonl"
         if not out.exists():
             chosen = ("--leads", leads) if leads else ()
             queries = [part for concept in SUPERCLASSES for part in ("-q", name(concept))]
             call("ecg-zeroshot", folder / "test", "--model", trained, *queries, *chosen, "--missing", "zero",
-                 "--id", "stem", "-o", out)  # fmt: skip
+                 "--id", "stem", "--device", run.device, "-o", out)  # fmt: skip
 
 
 def scores_of(path: Path) -> np.ndarray:
@@ -121,16 +128,22 @@ def scores_of(path: Path) -> np.ndarray:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "out/arms"
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parents[1] / "out/arms")
+    options.add_argument("--epochs", type=int, default=16)
+    options.add_argument("--device", default="cpu")
+    options.add_argument("--jobs", type=int, default=2, help="trained at once")
+    run = options.parse_args()
+    folder = run.folder
     train, test = ptbxl.load("train"), pooled([ptbxl.load("fold9"), ptbxl.load("unseen")])
     prepare(folder, train, test)
-    with ThreadPoolExecutor(2) as pool:
-        work = [pool.submit(predict_arm, folder, arm, seed) for seed in SEEDS for arm in ARMS]
+    with ThreadPoolExecutor(run.jobs) as pool:
+        work = [pool.submit(predict_arm, run, arm, seed) for seed in SEEDS for arm in ARMS]
         for one in work:
             one.result()
     panel = Judged(test.targets(SUPERCLASSES), SUPERCLASSES, [str(one) for one in test.patients], LEAST)
     every = panel.columns.index("macro:all")
-    print(f"{len(train.x)} recordings to train on, {EPOCHS} epochs; {len(test.x)} to test on\n")
+    print(f"{len(train.x)} recordings to train on, {run.epochs} epochs; {len(test.x)} to test on\n")
     print("| leads | method | macro AUROC | K-MERL minus it |\n| --- | --- | --- | --- |")
     for subset, leads in SUBSETS.items():
         scores = {arm: [scores_of(folder / f"{preset}-{seed}" / f"{subset}.jsonl") for seed in SEEDS]

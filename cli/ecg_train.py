@@ -69,8 +69,9 @@ def ecg_train(
     ] = None,
     compile_it: Annotated[bool, typer.Option("--compile", help="Run the encoder through torch.compile.")] = False,
     checkpoint_every: Annotated[
-        int, typer.Option("--checkpoint-every", metavar="N", min=1, help="Steps between states.")
-    ] = 500,
+        int | None,
+        typer.Option("--checkpoint-every", metavar="N", min=1, help="Steps between states. Default: every epoch."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped run was.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages but fatal ones.")] = False,
 ) -> int:

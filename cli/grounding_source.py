@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -74,6 +74,8 @@ class PictureBatches:
     workers: int
     shuffled: bool = True
     replaced: int = 0
+    _draws: list[list[Draw]] = field(default_factory=list)
+    _made: DataLoader[tuple[Example, int] | str] | None = None
 
     def steps(self, world: int) -> int:
         """See BatchSource: whole batches when shuffled, else the last may be short."""
@@ -82,23 +84,30 @@ class PictureBatches:
 
     def batches(self, epoch: int, rank: int, world: int, skip: int = 0) -> Iterator[GroundBatch]:
         """See BatchSource."""
-        loader: DataLoader[tuple[Example, int] | str] = DataLoader(
-            Examples(self.index, self.settings, self.read, random=self.shuffled),
-            batch_sampler=list(self._draws(epoch, rank, world))[skip:],
-            num_workers=self.workers,
-            prefetch_factor=_AHEAD if self.workers else None,
-            collate_fn=list,
-            worker_init_fn=_leave_signals,
-            # Else it would draw from the generator that drives dropout.
-            generator=torch.Generator().manual_seed(0),
-        )
-        for examples in loader:
+        self._draws[:] = list(self._drawn(epoch, rank, world))[skip:]
+        for examples in self._loader():
             if failed := [one for one in examples if isinstance(one, str)]:
                 raise Fatal(BAD_STREAM, failed[0])
             self.replaced += sum(tried > 0 for _, tried in examples)
             yield join_examples([one for one, _ in examples], self.tokenizer, self.settings, self.knowledge)
 
-    def _draws(self, epoch: int, rank: int, world: int) -> Iterator[list[Draw]]:
+    def _loader(self) -> DataLoader[tuple[Example, int] | str]:
+        """One for all epochs, so that workers live as long: an epoch of few pictures is over sooner than they start."""
+        if self._made is None:
+            self._made = DataLoader(
+                Examples(self.index, self.settings, self.read, random=self.shuffled),
+                batch_sampler=self._draws,
+                num_workers=self.workers,
+                persistent_workers=self.workers > 0,
+                prefetch_factor=_AHEAD if self.workers else None,
+                collate_fn=list,
+                worker_init_fn=_leave_signals,
+                # Else it would draw from the generator that drives dropout.
+                generator=torch.Generator().manual_seed(0),
+            )
+        return self._made
+
+    def _drawn(self, epoch: int, rank: int, world: int) -> Iterator[list[Draw]]:
         count = len(self.index.items)
         rng = np.random.default_rng([self.settings.seed, epoch])
         order = rng.permutation(count) if self.shuffled else np.arange(count)

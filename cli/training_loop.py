@@ -32,7 +32,7 @@ class LoopOptions:
     device: str
     threads: int | None
     compile: bool
-    checkpoint_every: int
+    checkpoint_every: int | None
     validate_every: int | None
     resume: bool
     quiet: bool

@@ -33,6 +33,7 @@ METRICS: Final = "metrics.jsonl"
 _LENGTH: Final = ("steps", "train_preset.epochs", "train_preset_digest")
 Which = Literal["best", "last"]
 _WEIGHTS: Final[tuple[Which, ...]] = ("best", "last")
+_STATE_EVERY: Final = 500
 Line = dict[str, Any]
 
 
@@ -62,7 +63,7 @@ class RunOptions:
     Args:
         device: where the network is.
         resume: go on from the folder's state, or begin where there is none.
-        checkpoint_every: steps between states; one is written at the end of every epoch too.
+        checkpoint_every: steps between states; None for the end of every epoch and every 500 steps.
         log_every: steps between lines of metrics.
         validate_every: steps between validations; None for the end of every epoch.
         max_steps: end after so many steps, or after the settings' epochs if they are fewer.
@@ -71,7 +72,7 @@ class RunOptions:
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     resume: bool = False
-    checkpoint_every: int = 1000
+    checkpoint_every: int | None = None
     log_every: int = 10
     validate_every: int | None = None
     max_steps: int | None = None
@@ -209,12 +210,12 @@ class _Trainer:
             ended, finished = place.batch == self.epoch_steps, place.step == self.steps
             if place.step % self.options.log_every == 0 or finished:
                 self._log_step(losses)
-            if self._validation_due(ended or finished):
+            if self._validation_due(ended, finished):
                 self._validate()
             if ended:
                 place.epoch, place.batch = place.epoch + 1, 0
             stop = distributed.any_of(should_stop(), self.options.device)
-            if stop or ended or finished or place.step % self.options.checkpoint_every == 0:
+            if stop or finished or self._checkpoint_due(ended):
                 self._checkpoint(losses)
             if stop or ended or finished:
                 return stop
@@ -261,10 +262,14 @@ class _Trainer:
             raise ArithmeticError(f"at step {self.position.step} the loss is not finite: {', '.join(bad)}")
         return values
 
-    def _validation_due(self, last: bool) -> bool:
+    def _validation_due(self, ended: bool, finished: bool) -> bool:
         every = self.options.validate_every
-        due = self.position.step % every == 0 if every else False
-        return self.validation is not None and (due or last)
+        due = ended if every is None else self.position.step % every == 0
+        return self.validation is not None and (due or finished)
+
+    def _checkpoint_due(self, ended: bool) -> bool:
+        every = self.options.checkpoint_every
+        return self.position.step % (every or _STATE_EVERY) == 0 or (every is None and ended)
 
     def _validate(self) -> None:
         """Process 0 alone, on all of the validation: the result depends on no number of processes."""

@@ -62,9 +62,9 @@ PRESETS: Final = {
         }),
         # For a small model from nothing, and pictures without an up or a left.
         _OWN.override({
-            "name": "ground-small", "side": 256, "epochs": 200, "batch": 16, "lr": 1e-3, "weight_decay": 0.05,
-            "tower": "trained", "beams": 1, "tokens": 300, "location_spread": 4, "flips": True, "crop": 0.3,
-            "levels": 0.2, "selection": "ap50",
+            "name": "ground-small", "side": 256, "epochs": 200, "batch": 32, "lr": 5e-4, "warmup": 300,
+            "weight_decay": 0.05, "precision": "float32", "tower": "trained", "beams": 1, "tokens": 300,
+            "location_spread": 8, "flips": True, "crop": 0.5, "levels": 0.2, "selection": "ap50",
         }),
     )
 }  # fmt: skip
