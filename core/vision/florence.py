@@ -26,10 +26,15 @@ SPREAD: Final = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How an answer is sought: beams, 1 for greedy, and the most tokens of it."""
+    """How an answer is sought: beams, 1 for greedy, and the most tokens of it.
+
+    `places_first`: where all locations together are likelier than any word, it is one of them. So a model is read that
+    was taught to spread a location over its neighbours, none of which alone may be likelier than the end.
+    """
 
     beams: int = 1
     tokens: int = 300
+    places_first: bool = False
 
 
 @dataclass(slots=True)
@@ -71,10 +76,11 @@ class Florence:
         states, mask = self._read(image, prompts)
         made = self.model.generate(
             encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=mask, num_beams=decoding.beams,
-            max_new_tokens=decoding.tokens, do_sample=False, output_scores=True, return_dict_in_generate=True,
+            max_new_tokens=decoding.tokens, do_sample=False, output_logits=True, return_dict_in_generate=True,
+            logits_processor=[self._places_first] if decoding.places_first else None,
         )  # fmt: skip
         logs = self.model.compute_transition_scores(
-            made.sequences, made.scores, getattr(made, "beam_indices", None), normalize_logits=True
+            made.sequences, made.logits, getattr(made, "beam_indices", None), normalize_logits=True
         )
         present = self._present(states, mask, labels)
         # What was generated stands behind the decoder's first token.
@@ -83,6 +89,14 @@ class Florence:
             self._answer(row.tolist(), log.tolist(), share)
             for row, log, share in zip(tokens, logs, present, strict=True)
         ]
+
+    def _places_first(self, tokens: Tensor, logits: Tensor) -> Tensor:
+        """Words put out of reach [beams, vocabulary] where locations have more."""
+        located = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
+        located[self._locations] = True
+        places = torch.logsumexp(logits[:, located], dim=1)
+        words = logits.masked_fill(located, -torch.inf)
+        return torch.where((places > words.amax(dim=1))[:, None], logits.masked_fill(~located, -torch.inf), words)
 
     def _read(self, image: Tensor, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """The encoder's states [findings, n, width] of the image followed by each prompt, and which of them count."""

@@ -14,6 +14,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from medpipe.core.metrics.box_precision import average_precisions, match
 from medpipe.core.metrics.box_sets import ImageBoxes, label_numbers
 from medpipe.core.training.objective import Objective
+from medpipe.core.vision.dense_boxes import DenseBoxes
 from medpipe.core.vision.florence import Answer, Decoding, Florence, encoder_states, image_tokens
 from medpipe.core.vision.ground_batch import IGNORED, Example, GroundBatch
 from medpipe.core.vision.ground_settings import GroundSettings
@@ -38,6 +39,9 @@ class GroundObjective(Objective):
             with_lora(self.model, settings)
         if settings.tower == "frozen":
             self._tower().requires_grad_(False)
+        self.dense = None
+        if settings.dense_weight:
+            self.dense = DenseBoxes(self.model.config.vision_config.projection_dim, names, settings.side)
         ids = florence.tokenizer.convert_tokens_to_ids([f"<loc_{place}>" for place in range(BINS)])
         self.first_location = int(ids[0])
         if ids != list(range(ids[0], ids[0] + BINS)):
@@ -56,8 +60,8 @@ class GroundObjective(Objective):
 
     def forward(self, batch: GroundBatch) -> dict[str, Tensor]:
         """`loss` over all tokens; `location` and `words` are its parts, the means of their tokens."""
-        image = image_tokens(self.model, batch.pixels)[batch.image]
-        states, mask = encoder_states(self.model, image, batch.prompts, batch.mask)
+        image = image_tokens(self.model, batch.pixels)
+        states, mask = encoder_states(self.model, image[batch.image], batch.prompts, batch.mask)
         logits = self.model(
             encoder_outputs=BaseModelOutput(last_hidden_state=states),
             attention_mask=mask,
@@ -73,7 +77,11 @@ class GroundObjective(Objective):
         # A batch may have no box at all.
         parts = {"location": (each * located).sum() / located.sum().clamp(min=1),
                  "words": (each * ~located).sum() / (~located).sum()}  # fmt: skip
-        return {"loss": each.mean(), **parts}
+        loss = each.mean()
+        if self.dense is not None:
+            parts["dense"] = self.dense(image, batch.examples)
+            loss = loss + self.settings.dense_weight * parts["dense"]
+        return {"loss": loss, **parts}
 
     def _shifted(self, answers: Tensor) -> Tensor:
         """What the decoder reads: its first token, then the answer up to the last but one."""
@@ -119,7 +127,7 @@ class GroundObjective(Objective):
         for start in range(0, len(queries), _TOGETHER):
             some = slice(start, start + _TOGETHER)
             labels = [batch.examples[place].names[number].lower() for place, number in queries[some]]
-            decoding = Decoding(1, self.settings.tokens)
+            decoding = Decoding(1, self.settings.tokens, self.settings.location_spread > 0)
             answers += self.florence.ask(features[batch.image[some]], batch.texts[some], labels, decoding)
         return [
             self._image(one, [answer for (owner, _), answer in zip(queries, answers, strict=True) if owner == place])

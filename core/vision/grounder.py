@@ -66,7 +66,7 @@ class Grounder:
         fit = Fit.make((pixels.shape[1], pixels.shape[0]), side, self.preset.how)
         image = self.model.encode(fit_pixels(pixels, fit))
         names, prompts = list(findings), self.prompts(findings)
-        decoding = Decoding(self.preset.beams, self.preset.tokens)
+        decoding = Decoding(self.preset.beams, self.preset.tokens, self.preset.places_first)
         found = Grounded()
         for start in range(0, len(names), together):
             some = names[start : start + together]

@@ -20,6 +20,8 @@ class GroundingPreset:
     how: How
     beams: int
     tokens: int
+    # See Decoding.
+    places_first: bool = False
 
     @property
     def digest(self) -> str:

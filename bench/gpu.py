@@ -5,7 +5,7 @@ table's), in float32 and in half precision; the first ten steps apart. Losses: t
 tensor-float off, at a rate of 1e-4, with dropout off since the two draw other numbers; the largest relative difference.
 Florence-2 at base size with random weights: an image of 768 x 768 and four findings, greedy, 32 tokens.
 
-Usage: python bench/cuda.py, on a machine with a GPU
+Usage: python bench/gpu.py, on a machine with a GPU
 """
 
 from __future__ import annotations
