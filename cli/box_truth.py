@@ -107,17 +107,24 @@ def _listed(record: Record, path: str) -> list[Any]:
 
 
 def _box(one: Any, ident: str, path: str, found: BoxStream) -> Box:
-    """A box of a record. Fatal 65 for one that is none."""
+    """A box of a record; without a score it counts as 1. Fatal 65 for one that is none."""
+    try:
+        label, corners, score = box_of(one, ident)
+    except FormatError as error:
+        raise Fatal(BAD_STREAM, f"{path}: {error}") from None
+    found.unscored += score is None
+    return label, corners, 1.0 if score is None else score
+
+
+def box_of(one: Any, ident: str) -> tuple[str, Corners, float | None]:
+    """Label, corners and score of a record's box. Raises FormatError (`bad-value`)."""
     try:
         left, top, right, bottom = (float(edge) for edge in one["xyxy"])
         label, score = str(one["label"]), one.get("score")
-    except (KeyError, TypeError, ValueError):
-        raise Fatal(BAD_STREAM, f"{path}: a box of {ident} has no label or no xyxy of four numbers") from None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise FormatError("bad-value", f"a box of {ident} has no label or no xyxy of four numbers") from None
     if not (left <= right and top <= bottom):
-        raise Fatal(BAD_STREAM, f"{path}: a box of {ident} has its second corner before its first")
-    if score is None:
-        found.unscored += 1
-        return label, (left, top, right, bottom), 1.0
-    if isinstance(score, bool) or not isinstance(score, int | float) or score != score:
-        raise Fatal(BAD_STREAM, f"{path}: a box of {ident} has a score that is no number")
-    return label, (left, top, right, bottom), float(score)
+        raise FormatError("bad-value", f"a box of {ident} has its second corner before its first")
+    if score is not None and (isinstance(score, bool) or not isinstance(score, int | float) or score != score):
+        raise FormatError("bad-value", f"a box of {ident} has a score that is no number")
+    return label, (left, top, right, bottom), None if score is None else float(score)

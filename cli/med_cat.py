@@ -58,6 +58,10 @@ def med_cat(
     fail_on_phi: Annotated[
         bool, typer.Option("--fail-on-phi", help="A record that may identify a person is an error.")
     ] = False,
+    boxes: Annotated[
+        str | None,
+        typer.Option("--boxes", metavar="FORM", help="Write boxes alone: coco, vindr; to FOLDER/ voc, dicom."),
+    ] = None,
     refs: Annotated[
         str | None,
         typer.Option("--refs", metavar="FILE.h5", help="Put arrays into FILE.h5, references into the lines."),
@@ -74,13 +78,17 @@ def med_cat(
 
     Inputs are WFDB, EDF, CSV and DICOM waveform files, DICOM, PNG, JPEG and TIFF images, slices of NIfTI
     volumes, folders of them, and JSON Lines or HDF5 record streams. -o FILE.jsonl, .jsonl.gz, .jsonl.zst or
-    .h5 writes records, -o FOLDER/ writes WFDB. Grey values come out as a viewer shows them, 8 bits; --voi
-    none keeps the values.
+    .h5 writes records, -o FOLDER/ writes WFDB, --boxes the boxes of records as other tools have them. Grey
+    values come out as a viewer shows them, 8 bits; --voi none keeps the values.
     """
     if interleave:
         from medpipe.cli.interleave import interleave as merge
 
         return merge(NAME, run)
+    if boxes is not None:
+        from medpipe.cli.box_export import export
+
+        return export(NAME, run, boxes)
     if digital and resample is not None:
         raise typer.BadParameter("--digital keeps the converter's counts, --resample makes new values")
     for option, value in (

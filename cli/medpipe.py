@@ -16,6 +16,8 @@ COMMANDS = {
     "med-cat": ("med_cat", "recordings and record streams in; records, HDF5 or WFDB out"),
     "med-view": ("med_view", "a record in, a picture out: PNG, SVG or HTML"),
     "med-score": ("med_score", "predictions and truth in, metrics with confidence intervals out"),
+    "ground": ("ground", "images and findings in, boxes out"),
+    "ground-train": ("ground_train", "images with their boxes in, a grounding model of your own out"),
     "ecg-encode": ("ecg_encode", "ECG files or records in, embeddings out"),
     "ecg-zeroshot": ("ecg_zeroshot", "ECGs or embeddings in, scores of text queries out"),
     "ecg-probe": ("ecg_probe", "linear probing of a frozen encoder beside its baselines"),
@@ -68,6 +70,19 @@ def remove_model(name: Annotated[str, typer.Argument(metavar="NAME", help="A reg
     return remove(name)
 
 
+def convert_model(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Folder of a published Florence-2 or AG-KD model.")],
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="Where the native model goes; made, or empty.")],
+    preset: Annotated[
+        str, typer.Option("--preset", metavar="NAME", help="How it is asked: florence-2, ag-kd, ag-kd-released.")
+    ] = "florence-2",
+) -> int:
+    """Make a published grounding checkpoint native, from its safetensors; its own code is not run."""
+    from medpipe.cli.models import convert
+
+    return convert(source, folder, preset)
+
+
 def list_commands() -> int:
     """List the commands."""
     width = max(map(len, COMMANDS))
@@ -83,6 +98,7 @@ _MODELS: dict[str, Body] = {
     "fetch": fetch_model,
     "add": add_model,
     "remove": remove_model,
+    "convert": convert_model,
 }
 app = command_group(NAME, "Medical signals, images and prompts through pipes.", {}, alone=list_commands)
 for _name, (_, _line) in COMMANDS.items():

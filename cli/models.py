@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
-from medpipe.cli.exits import BAD_STREAM, GOOD, SOME_FAILED, UNAVAILABLE, Fatal
+from medpipe.cli.exits import BAD_STREAM, GOOD, SOME_FAILED, UNAVAILABLE, WRITE_FAILED, Fatal
 from medpipe.core import checkpoints
 from medpipe.core.errors import ModelError
 
@@ -101,6 +101,18 @@ def add(name: str, path: str, arch: str | None) -> int:
         raise typer.BadParameter(f"--arch {arch}: there are {', '.join(ARCHITECTURES)}")
     entry = _or_fatal(lambda: checkpoints.add(name, path, arch))
     print(f"medpipe: --model {entry.name} is {entry.path}, sha256 {entry.sha256}", file=sys.stderr)
+    return GOOD
+
+
+def convert(source: str, folder: str, preset: str) -> int:
+    """Make a published grounding checkpoint native."""
+    from medpipe.core.vision.published_florence import convert as convert_published
+
+    try:
+        count = _or_fatal(lambda: convert_published(Path(source), Path(folder), preset))
+    except OSError as error:
+        raise Fatal(WRITE_FAILED, f"{folder}: {error.strerror or error}") from None
+    print(f"medpipe: {count:,} weights are in {folder}: ground --model {folder}", file=sys.stderr)
     return GOOD
 
 
