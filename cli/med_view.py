@@ -55,6 +55,10 @@ def med_view(
         str | None,
         typer.Option("--attn", metavar="QUERY", help="Shade where the model looked for this query. Default: the best."),
     ] = None,
+    truth: Annotated[
+        str | None,
+        typer.Option("--truth", metavar="FILE", help="True boxes, drawn dashed: COCO, VinDr, VOC, records."),
+    ] = None,
     begin: Annotated[float, typer.Option("--from", metavar="SECONDS", min=0, help="Begin here.")] = 0.0,
     title: Annotated[
         str | None, typer.Option("--title", metavar="TEXT", help="Heading of the picture. Default: the record's id.")
@@ -73,7 +77,8 @@ def med_view(
     """Draw an ECG on the standard grid, 25 mm/s and 10 mm/mV, with its scores beside it; or an image with its boxes.
 
     Takes ECG and image files and record streams with signals or images (--keep-arrays keeps them). A scores key
-    is drawn beside the leads, the attention of ecg-zeroshot --attn behind them; boxes on the image.
+    is drawn beside the leads, the attention of ecg-zeroshot --attn behind them; boxes on the image, which is
+    read again from its file where the record has it no more.
     """
     parse_id(id_scheme)
     from medpipe.cli.viewing import View, draw_all
@@ -91,6 +96,7 @@ def med_view(
         read=image_options.read_options(fs, voi, slice_of),
         quiet=quiet,
         attention=attention,
+        truth=truth,
     )
     return draw_all(NAME, view, inputs or [], id_scheme)
 

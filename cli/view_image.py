@@ -6,18 +6,39 @@ from typing import TYPE_CHECKING, Any
 
 from medpipe.formats.arrays import materialise
 from medpipe.formats.errors import FormatError
-from medpipe.formats.image import image_spacing
+from medpipe.formats.ids import path_id
+from medpipe.formats.image import Image, image_record, image_spacing
 from medpipe.formats.jsonl import Record
+from medpipe.formats.registry import ReadOptions, open_file
+from medpipe.formats.sniff import sniff
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from matplotlib.figure import Figure
 
+    from medpipe.cli.box_truth import Box as Scored
     from medpipe.core.draw.image import Box
 
 
-def image_figure(record: Record, title: str) -> Figure:
-    """The image with its boxes. Raises FormatError where a part of the record is none that can be drawn."""
-    from medpipe.core.draw.image import draw_image
+def with_image(record: Record, read: ReadOptions) -> Record:
+    """A record of boxes with the image that they lie on, read again from its source; others as they are."""
+    source = record.get("source")
+    if "image" in record or "boxes" not in record or not isinstance(source, dict) or "path" not in source:
+        return record
+    path = str(source["path"])
+    found = open_file(path, sniff(path), read)[int(source.get("index") or 0)]
+    if not isinstance(found, Image):
+        raise FormatError("no-image", f"{path} holds no image any more")
+    return {**image_record(found, record["id"], None), **record}
+
+
+def image_figure(record: Record, title: str, truth: Mapping[str, list[Scored]] | None = None) -> Figure:
+    """The image with its boxes, and with those that are true by the image's name.
+
+    Raises FormatError where a part of the record is none that can be drawn.
+    """
+    from medpipe.core.draw.image import Box, draw_image
 
     image: Any = record["image"]
     if len(image.shape) not in (2, 3) or (len(image.shape) == 3 and image.shape[2] != 3) or 0 in image.shape:
@@ -25,9 +46,12 @@ def image_figure(record: Record, title: str) -> Figure:
     pixels = materialise(image)
     if pixels.ndim == 3 and pixels.dtype.name != "uint8":
         raise FormatError("bad-array", "a colour image of more than 8 bits is not drawn: leave out --voi none")
-    return draw_image(
-        pixels, spacing=image_spacing(record), title=title, boxes=_boxes(record), caption=_caption(record)
-    )
+    boxes, caption = _boxes(record), _caption(record)
+    if truth is not None:
+        there = truth.get(path_id(str(record["id"]), "stem"), [])
+        boxes += [Box(label, corners, true=True) for label, corners, _ in there]
+        caption = f"dashed: {len(there)} true boxes, {caption}"
+    return draw_image(pixels, spacing=image_spacing(record), title=title, boxes=boxes, caption=caption)
 
 
 def _boxes(record: Record) -> list[Box]:

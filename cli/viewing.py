@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from medpipe.formats.registry import ReadOptions
 from medpipe.formats.units import millivolts
 
 if TYPE_CHECKING:
+    from medpipe.cli.box_truth import Box
     from medpipe.core.draw.saliency import Saliency
 
 _SHOWN_SECONDS = 10.0
@@ -50,6 +52,7 @@ class View:
     read: ReadOptions
     quiet: bool
     attention: str | None = None
+    truth: str | None = None
 
     @property
     def folder(self) -> bool:
@@ -104,7 +107,7 @@ def _records(options: InputOptions, view: View) -> Iterator[Record]:
             raise Fatal(NO_STREAM, f"{path}: no such file")
     for item in enumerate_items(options):
         try:
-            found = load(item, view.read, keep_source=False)
+            found = load(item, view.read, keep_source=True)
         except EXPECTED as error:
             found = [{"id": item.id, "error": {"message": str(error)}}]
         yield from (record for record in found if view.record in (None, record["id"]))
@@ -128,6 +131,9 @@ def draw(record: Record, view: View, kind: str) -> bytes:
     if "error" in record:
         error = record["error"]
         raise FormatError("upstream", str(error.get("message", "?") if isinstance(error, dict) else error))
+    from medpipe.cli.view_image import with_image
+
+    record = with_image(record, view.read)
     if is_array(record.get("image")):
         return _draw_image(record, view, kind)
     if view.leads:
@@ -183,7 +189,7 @@ def _draw_image(record: Record, view: View, kind: str) -> bytes:
     from medpipe.core.draw.ecg import render
 
     title = view.title if view.title is not None else str(record["id"])
-    figure = image_figure(record, title)
+    figure = image_figure(record, title, _truth(view.truth) if view.truth is not None else None)
     if kind != "html":
         return render(figure, kind, dpi=view.dpi)
     from medpipe.core.draw.page import html_page
@@ -191,6 +197,14 @@ def _draw_image(record: Record, view: View, kind: str) -> bytes:
     shape = record["image"].shape
     facts = [("Record", str(record["id"])), ("Size", f"{shape[1]} x {shape[0]}")]
     return html_page(render(figure, "svg", dpi=view.dpi), title, facts, _scores(record), None, None)
+
+
+@cache
+def _truth(path: str) -> dict[str, list[Box]]:
+    """The boxes of --truth by the image's name, read once."""
+    from medpipe.cli.box_truth import read_box_stream
+
+    return read_box_stream(path).boxes
 
 
 def _saliency(record: Record, view: View) -> Saliency | None:

@@ -33,6 +33,8 @@ def presentation_state(path: str, frame: int | None, boxes: Sequence[Scored], ve
         # Its warnings and errors may quote the patient's name.
         with warnings.catch_warnings(action="ignore"):
             made = _made(highdicom, image, frame, boxes, version)
+    except FormatError:
+        raise
     except (OSError, KeyError, TypeError, ValueError) as error:
         said = f"the image takes no presentation state ({type(error).__name__})"
         raise FormatError("no-presentation-state", said) from None

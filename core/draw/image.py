@@ -21,11 +21,12 @@ _BARS: Final = (1, 2, 5, 10, 20, 50, 100, 200)
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box in pixels of the image, its corner first: the left edge of pixel 0 is 0."""
+    """A box in pixels of the image, its corner first: the left edge of pixel 0 is 0; `true` ones are dashed."""
 
     label: str
     xyxy: tuple[float, float, float, float]
     score: float | None = None
+    true: bool = False
 
 
 def draw_image(
@@ -67,11 +68,15 @@ def draw_image(
 
 
 def _draw_boxes(axes: Axes, boxes: Sequence[Box]) -> None:
-    labels = list(dict.fromkeys(box.label for box in boxes))
+    # The truth's first, so that a finding keeps its colour whatever was found.
+    labels = list(dict.fromkeys(box.label for box in sorted(boxes, key=lambda box: not box.true)))
     for box in boxes:
         colour = COLOURS[labels.index(box.label) % len(COLOURS)]
         left, top, right, bottom = box.xyxy
-        axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, linewidth=1.4))
+        axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, linewidth=1.4,
+                                 linestyle=(0, (4, 3)) if box.true else "solid"))  # fmt: skip
+        if box.true:
+            continue
         said = box.label if box.score is None else f"{box.label} {box.score:.2f}"
         axes.text(left, top, said, size=7, color="#101114", va="bottom", clip_on=True,
                   bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.2})  # fmt: skip
