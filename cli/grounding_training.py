@@ -124,14 +124,18 @@ def _described(
     index: PictureIndex, trained: PictureIndex, held: PictureIndex | None, knowledge: Knowledge | None, run: GroundRun
 ) -> str:
     count = sum(map(len, index.boxes))
-    parts = [f"{len(trained.items)} pictures to train on, {len(held.items) if held else 0} to validate",
-             f"{count} boxes of {len(index.names)} findings"]  # fmt: skip
+    parts = [f"{_counted(len(trained.items), 'picture')} to train on, {len(held.items) if held else 0} to validate",
+             f"{_counted(count, 'box', 'es')} of {_counted(len(index.names), 'finding')}"]  # fmt: skip
     if knowledge is not None:
         unknown = [name for name in index.names if knowledge.sentence(name) is None]
         if unknown:
             parts.append(f"no description of {', '.join(unknown[:8])}")
     if index.without:
-        parts.append(f"{index.without} pictures left out of which {run.boxes} says nothing")
+        parts.append(f"{_counted(index.without, 'picture')} left out of which {run.boxes} says nothing")
     if index.unseen:
         parts.append(f"{index.unseen} annotated pictures are not among the inputs")
     return ", ".join(parts)
+
+
+def _counted(number: int, noun: str, plural: str = "s") -> str:
+    return f"{number} {noun}{'' if number == 1 else plural}"

@@ -20,7 +20,7 @@ complete -c ecg-train -s j -l jobs -x -d 'Processes that read; 0 reads in this o
 complete -c ecg-train -l device -x -a 'cpu cuda auto' -d 'cpu, cuda, cuda:1 or auto.'
 complete -c ecg-train -l threads -x -d 'Of torch on a CPU. Default: all cores.'
 complete -c ecg-train -l compile -d 'Run the encoder through torch.compile.'
-complete -c ecg-train -l checkpoint-every -x -d 'Steps between states.'
+complete -c ecg-train -l checkpoint-every -x -d 'Steps between states. Default: every epoch.'
 complete -c ecg-train -l resume -d 'Go on where a stopped run was.'
 complete -c ecg-train -l quiet -d 'No progress and no messages but fatal ones.'
 complete -c ecg-train -l version -d 'Show the version and exit.'

@@ -14,6 +14,7 @@ complete -c med-cat -l voi -x -a 'file none abdomen bone brain liver lung medias
 complete -c med-cat -l slice -x -a 'axial:mid coronal:mid sagittal:mid' -d 'Of a volume: axial:mid, coronal:40, ...'
 complete -c med-cat -l phi-check -d 'Add phi: what identifies a person, by name, never the values.'
 complete -c med-cat -l fail-on-phi -d 'A record that may identify a person is an error.'
+complete -c med-cat -l boxes -x -d 'Write boxes alone: coco, vindr; to FOLDER/ voc, dicom.'
 complete -c med-cat -l refs -r -F -d 'Put arrays into FILE.h5, references into the lines.'
 complete -c med-cat -l head -x -d 'Stop after N records.'
 complete -c med-cat -l interleave -d 'Put the shards of one run back in order, byte for byte.'

@@ -7,6 +7,7 @@ complete -c med-view -l layout -x -a 'auto 3x4 12x1' -d 'Three rows of four with
 complete -c med-view -l rhythm -x -d 'Lead of the rhythm strip.'
 complete -c med-view -l leads -x -d 'Draw only these leads: I,II,V1.'
 complete -c med-view -l attn -x -d 'Shade where the model looked for this query. Default: the best.'
+complete -c med-view -l truth -r -F -d 'True boxes, drawn dashed: COCO, VinDr, VOC, records.'
 complete -c med-view -l from -x -d 'Begin here.'
 complete -c med-view -l title -x -d 'Heading of the picture. Default: the record\'s id.'
 complete -c med-view -l dpi -x -d 'Dots per inch of a PNG.'

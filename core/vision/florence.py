@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
+from medpipe.core.errors import InputError
 from medpipe.core.vision.location_tokens import BINS, Bins, Parsed, parse
 
 MEAN: Final = (0.485, 0.456, 0.406)
@@ -76,7 +77,7 @@ class Florence:
         states, mask = self._read(image, prompts)
         made = self.model.generate(
             encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=mask, num_beams=decoding.beams,
-            max_new_tokens=decoding.tokens, do_sample=False, output_logits=True, return_dict_in_generate=True,
+            max_new_tokens=min(decoding.tokens, self._places() - 1), do_sample=False, output_logits=True, return_dict_in_generate=True,
             logits_processor=[self._places_first] if decoding.places_first else None,
         )  # fmt: skip
         logs = self.model.compute_transition_scores(
@@ -90,6 +91,11 @@ class Florence:
             for row, log, share in zip(tokens, logs, present, strict=True)
         ]
 
+    def _places(self) -> int:
+        """How many tokens the model can count."""
+        found: int = self.model.config.text_config.max_position_embeddings
+        return found
+
     def _places_first(self, tokens: Tensor, logits: Tensor) -> Tensor:
         """Words put out of reach [beams, vocabulary] where locations have more."""
         located = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
@@ -101,6 +107,9 @@ class Florence:
     def _read(self, image: Tensor, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """The encoder's states [findings, n, width] of the image followed by each prompt, and which of them count."""
         texts = self.tokenizer(list(prompts), return_tensors="pt", padding=True).to(self._device)
+        if image.shape[1] + texts["input_ids"].shape[1] > self._places():
+            longest = max(prompts, key=len)
+            raise InputError("too-long", f"the model has no room for a question of {len(longest)} letters")
         return encoder_states(
             self.model, image.expand(len(prompts), -1, -1), texts["input_ids"], texts["attention_mask"]
         )

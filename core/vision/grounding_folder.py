@@ -38,7 +38,7 @@ class GroundingModel:
 
 
 def open_model(name: str, preset: str | None, device: str = "cpu") -> GroundingModel:
-    """`smoke`, a folder, or a name on the hub.
+    """`smoke`, a folder, or a name on the hub; of a training's folder the best weights, else the last.
 
     A folder that ground-train wrote tells how it is asked, and a `preset` that is given must say the same; of others
     it is `florence-2` where none is given. Weights come from safetensors alone, and no code comes with them.
@@ -53,8 +53,10 @@ def open_model(name: str, preset: str | None, device: str = "cpu") -> GroundingM
         florence = new_florence("smoke", side=own.side)
         return GroundingModel(florence, own, _facts("smoke", None, own, calibrated=False, trained=False))
     folder = Path(name)
-    if (folder / "best" / MODEL).is_file():
-        folder = folder / "best"
+    for which in ("best", "last"):
+        if (folder / which / MODEL).is_file():
+            folder = folder / which
+            break
     said = _description(folder)
     own = _preset(said, preset, folder) if said is not None else PRESETS[preset or "florence-2"]
     florence = _load(str(folder) if folder.is_dir() else name, own.side, device)

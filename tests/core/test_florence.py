@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from medpipe.core.errors import InputError
 from medpipe.core.vision.florence import MEAN, SPREAD, Decoding, Florence
 from medpipe.core.vision.florence_new import new_florence
 
@@ -63,6 +64,14 @@ def test_a_box_scores_the_geometric_mean_of_its_tokens(model: Florence) -> None:
     assert [(label, bins) for label, bins, _ in answer.boxes] == [("a", (1, 2, 3, 4)), ("b", (5, 5, 6, 6))]
     assert [score for *_, score in answer.boxes] == pytest.approx([0.5, 0.8])
     assert answer.dropped == {"inverted": 1} and answer.present == 0.25
+
+
+def test_a_question_or_an_answer_longer_than_the_model_counts(model: Florence) -> None:
+    image = model.encode(PIXELS)
+    (answer,) = model.ask(image, PROMPTS[:1], LABELS[:1], Decoding(1, 10_000))
+    assert len(model.tokenizer(answer.text)["input_ids"]) <= 520
+    with pytest.raises(InputError, match="no room for a question of 9000 letters"):
+        model.ask(image, ["mass " * 1800], LABELS[:1], Decoding())
 
 
 def test_presence_weighs_locations_against_the_end(model: Florence) -> None:

@@ -1,0 +1,94 @@
+"""ground-train: pictures and box files to a model that ground opens; stopped, resumed, refused."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+SMALL = ("--set", "side=64", "--batch-size", "2", "--set", "tower=trained", "--set", "validation_share=0.3",
+         "--set", "precision=float32", "--threads", "1", "--model", "smoke")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six pictures with a white box each, one of them with none; as VinDr's table and as records by patient."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "images").mkdir()
+    rows = ["image_id,class_name,x_min,y_min,x_max,y_max"]
+    for number in range(6):
+        pixels = np.zeros((48, 48), np.uint8)
+        if number:
+            pixels[10:20, 5 * number : 5 * number + 15] = 255
+            rows.append(f"p{number},Nodule/Mass,{5 * number},10,{5 * number + 15},20")
+        else:
+            rows.append("p0,No finding,,,,")
+        PIL.Image.fromarray(pixels).save(folder / f"images/p{number}.png")
+    (folder / "boxes.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def train(run, data: Path, out: Path, *options: object):
+    return run("ground-train", "images", "--boxes", "boxes.csv", *SMALL, *options, "-o", out, cwd=data)
+
+
+def lines(out: Path) -> list[dict]:
+    found = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "timing"} for line in found]
+
+
+def test_a_model_is_trained_and_opened(run, data: Path, tmp_path: Path) -> None:
+    done = train(run, data, tmp_path / "m", "--epochs", "2")
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"4 pictures to train on, 2 to validate, 5 boxes of 1 finding" in done.stderr
+    said = json.loads((tmp_path / "m/best/medpipe.json").read_text())
+    assert said["calibrated"] and "Nodule/Mass" in said["descriptions"] and said["begun_with"] == {"untrained": "smoke"}
+    assert (tmp_path / "m/curves.png").stat().st_size > 1000
+    asked = run("ground", "--model", tmp_path / "m", "-q", "Nodule/Mass", "images/p1.png", cwd=data)
+    made = json.loads(asked.stdout)
+    assert made["calibrated"] is True and made["grounder"]["name"] == "m" and asked.stderr == b""
+
+
+def test_a_run_that_was_stopped_goes_on(run, data: Path, tmp_path: Path) -> None:
+    train(run, data, tmp_path / "whole", "--epochs", "3")
+    train(run, data, tmp_path / "cut", "--epochs", "3", "--max-steps", "6", "--checkpoint-every", "2")
+    assert lines(tmp_path / "whole") == lines(tmp_path / "cut")
+    again = train(run, data, tmp_path / "cut", "--epochs", "3")
+    assert (again.returncode == 65 and b"--resume" in again.stderr) or b"resume it" in again.stderr
+
+
+def test_two_processes_train_one_model(run, data: Path, tmp_path: Path) -> None:
+    command = ["--nproc-per-node", "2", "--no-python", "ground-train", "images", "--boxes", "boxes.csv", *SMALL,
+               "--set", "batch=1", "--epochs", "1", "-o", tmp_path / "m"]  # fmt: skip
+    done = run("torchrun", *command, cwd=data, env={"PATH": f"{Path(os.sys.executable).parent}:{os.environ['PATH']}"})
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    assert json.loads((tmp_path / "m/last/medpipe.json").read_text())["result"]["processes"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (("--preset", "none"), 2, "no training preset none"),
+        (("--set", "side=50"), 2, "multiple of 32"),
+        (("--set", "template=odd"), 2, "no template odd"),
+        (("--labels", "gremlin"), 0, "0 boxes of 1 finding"),
+        (("--batch-size", "50"), 2, "make no batch of 50"),
+        (("--by", "patient"), 2, "names a key of records"),
+        (("--validation", "absent"), 66, "absent"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line(
+    run, data: Path, tmp_path: Path, options: tuple[str, ...], code: int, said: str
+) -> None:
+    done = train(run, data, tmp_path / "m", "--epochs", "1", *options)
+    assert done.returncode == code and said in done.stderr.decode() and b"Traceback" not in done.stderr
+
+
+def test_pictures_without_boxes_and_boxes_without_pictures_are_said(run, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("image_id,class_name,x_min,y_min,x_max,y_max\nzebra,mass,1,1,2,2\n")
+    done = run("ground-train", "images", "--boxes", tmp_path / "other.csv", *SMALL, "-o", tmp_path / "m", cwd=data)
+    assert done.returncode == 66 and b"no picture has its boxes" in done.stderr and b"zebra" in done.stderr
