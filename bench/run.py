@@ -81,7 +81,8 @@ def section(name: str) -> str:
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     said = (HERE / f"{name}.py").read_text().split('"""')[1].split("\n\n")
     words = [" ".join(part.split()) for part in said if not part.startswith("Usage")]
-    return "\n\n".join([f"## {BENCHES[name]}", *words, BARS[name], f"`python bench/{name}.py`", done.stdout.strip()])
+    call = f"`python bench/{name}.py`, {machine()}"
+    return "\n\n".join([f"## {BENCHES[name]}", *words, BARS[name], call, done.stdout.strip()])
 
 
 def earlier() -> dict[str, str]:
@@ -101,7 +102,7 @@ def main() -> None:
     sections = earlier()
     for name in wanted:
         sections[name] = section(name)
-        head = "# Results\n\nWritten by `make bench` (`python bench/run.py`). CPU time unless said.\n\n" + machine()
+        head = "# Results\n\nWritten by `make bench` (`python bench/run.py`). CPU time unless said."
         RESULTS.write_text("\n\n".join([head, *(sections[one] for one in BENCHES if one in sections)]) + "\n")
 
 

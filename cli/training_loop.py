@@ -113,7 +113,7 @@ class Teller:
         if self._loop.quiet:
             return
         if replaced:
-            say(self._command, f"{replaced} times a recording that could not be used was replaced by another")
+            say(self._command, f"{replaced} times an input that could not be used was replaced by another")
         if outcome.status == "stopped":
             say(self._command, f"stopped at step {outcome.step}; --resume goes on")
             return

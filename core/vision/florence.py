@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
 from medpipe.core.errors import InputError
@@ -77,13 +78,17 @@ class Florence:
         states, mask = self._read(image, prompts)
         made = self.model.generate(
             encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=mask, num_beams=decoding.beams,
-            max_new_tokens=min(decoding.tokens, self._places() - 1), do_sample=False, output_logits=True, return_dict_in_generate=True,
+            max_new_tokens=min(decoding.tokens, self._places() - 1), do_sample=False, output_logits=True,
+            return_dict_in_generate=True,
             logits_processor=[self._places_first] if decoding.places_first else None,
         )  # fmt: skip
         logs = self.model.compute_transition_scores(
             made.sequences, made.logits, getattr(made, "beam_indices", None), normalize_logits=True
         )
-        present = self._present(states, mask, labels)
+        seen = made.past_key_values.cross_attention_cache
+        # Of the beams of a question the first: what they look at is the same.
+        seen.batch_select_indices(torch.arange(0, len(prompts) * decoding.beams, decoding.beams, device=self._device))
+        present = self._present(states, mask, labels, seen)
         # What was generated stands behind the decoder's first token.
         tokens = made.sequences[:, made.sequences.shape[1] - logs.shape[1] :]
         return [
@@ -114,8 +119,8 @@ class Florence:
             self.model, image.expand(len(prompts), -1, -1), texts["input_ids"], texts["attention_mask"]
         )
 
-    def _present(self, states: Tensor, mask: Tensor, labels: Sequence[str]) -> list[float]:
-        """P(location) / (P(location) + P(end)) behind each label."""
+    def _present(self, states: Tensor, mask: Tensor, labels: Sequence[str], seen: DynamicCache) -> list[float]:
+        """P(location) / (P(location) + P(end)) behind each label; `seen` holds the keys and values of `states`."""
         begin = [self.model.config.text_config.decoder_start_token_id, self.tokenizer.bos_token_id]
         words = [torch.tensor(begin + self.tokenizer(label, add_special_tokens=False)["input_ids"]) for label in labels]
         # What stands behind a label is seen by nothing before it.
@@ -124,6 +129,7 @@ class Florence:
             encoder_outputs=BaseModelOutput(last_hidden_state=states),
             attention_mask=mask,
             decoder_input_ids=padded.to(self._device),
+            past_key_values=EncoderDecoderCache(DynamicCache(), seen),
         )
         last = torch.tensor([len(one) - 1 for one in words], device=self._device)
         logs = out.logits[torch.arange(len(words), device=self._device), last].float()
