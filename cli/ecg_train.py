@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from medpipe.cli import train_options
 from medpipe.cli.command import execute, plain_command
 from medpipe.cli.options import split_names
 
@@ -17,9 +18,7 @@ def ecg_train(
         list[str] | None,
         typer.Argument(metavar="INPUT", help="Recordings, folders of them, HDF5 record files.", show_default=False),
     ] = None,
-    output: Annotated[
-        str, typer.Option("-o", "--output", metavar="FOLDER", help="The trained model, its metrics and its state.")
-    ] = ...,  # type: ignore[assignment]
+    output: train_options.Output = ...,  # type: ignore[assignment]
     objective: Annotated[
         str, typer.Option("--objective", metavar="NAME", help="merl, kmerl or supreme: the preset of that name.")
     ] = ...,  # type: ignore[assignment]
@@ -27,10 +26,7 @@ def ecg_train(
         str | None,
         typer.Option("--preset", metavar="NAME", help="Another preset: merl-lead-dropout, supreme-own, ..."),
     ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Another value of one of the preset's settings; repeatable."),
-    ] = None,
+    changes: train_options.Changes = None,
     files_from: Annotated[
         str | None, typer.Option("--files-from", metavar="FILE", help="Read the recordings' paths from FILE.")
     ] = None,
@@ -56,24 +52,17 @@ def ecg_train(
     missing: Annotated[
         str, typer.Option("--missing", metavar="error|zero", help="Recordings without all leads, for MERL.")
     ] = "error",
-    epochs: Annotated[int | None, typer.Option("--epochs", metavar="N", min=1, help="Another number.")] = None,
+    epochs: train_options.Epochs = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", metavar="N", min=2, help="Of one process.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Another seed.")] = None,
-    max_steps: Annotated[int | None, typer.Option("--max-steps", metavar="N", min=1, help="End after so many.")] = None,
-    workers: Annotated[
-        int, typer.Option("-j", "--jobs", metavar="N", min=0, help="Processes that read; 0 reads in this one.")
-    ] = 1,
-    device: Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1 or auto.")] = "cpu",
-    threads: Annotated[
-        int | None, typer.Option("--threads", metavar="N", min=1, help="Of torch on a CPU. Default: all cores.")
-    ] = None,
-    compile_it: Annotated[bool, typer.Option("--compile", help="Run the encoder through torch.compile.")] = False,
-    checkpoint_every: Annotated[
-        int | None,
-        typer.Option("--checkpoint-every", metavar="N", min=1, help="Steps between states. Default: every epoch."),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped run was.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages but fatal ones.")] = False,
+    seed: train_options.Seed = None,
+    max_steps: train_options.MaxSteps = None,
+    workers: train_options.Workers = 1,
+    device: train_options.Device = "cpu",
+    threads: train_options.Threads = None,
+    compile_it: train_options.Compile = False,
+    checkpoint_every: train_options.CheckpointEvery = None,
+    resume: train_options.Resume = False,
+    quiet: train_options.Quiet = False,
 ) -> int:
     """Pre-train an ECG encoder: MERL, K-MERL or SuPreME, by the papers' settings or your own.
 
@@ -89,7 +78,6 @@ def ecg_train(
     from medpipe.cli.training import TrainRun, train
     from medpipe.cli.training_loop import LoopOptions
 
-    given = {"epochs": epochs, "batch": batch_size, "seed": seed}
     return train(
         NAME,
         TrainRun(
@@ -97,7 +85,7 @@ def ecg_train(
             files_from=files_from,
             objective=objective,
             preset=preset,
-            changes=[*(changes or []), *(f"{name}={value}" for name, value in given.items() if value is not None)],
+            changes=train_options.changed(changes, epochs=epochs, batch=batch_size, seed=seed),
             reports=reports,
             report=split_names(report) or ["report"],
             key=key,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from medpipe.cli import train_options
 from medpipe.cli.command import execute, plain_command
 from medpipe.cli.image_options import SliceOf, Voi, read_options
 from medpipe.cli.options import split_names
@@ -21,20 +22,16 @@ def ground_train(
     boxes: Annotated[
         str, typer.Option("--boxes", metavar="FILE", help="COCO, VinDr CSV, VOC file or folder, records with boxes.")
     ] = ...,  # type: ignore[assignment]
-    output: Annotated[
-        str, typer.Option("-o", "--output", metavar="FOLDER", help="The trained model, its metrics and its state.")
-    ] = ...,  # type: ignore[assignment]
+    output: train_options.Output = ...,  # type: ignore[assignment]
     model: Annotated[
         str,
         typer.Option("--model", metavar="NAME", help="A folder, a hub name, or untrained: small, base, large."),
     ] = "small",
     preset: Annotated[
-        str, typer.Option("--preset", metavar="NAME", help="ground, ground-lora, ground-small or ag-kd.")
-    ] = "ground",
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Another value of one of the preset's settings; repeatable."),
+        str | None,
+        typer.Option("--preset", metavar="NAME", help="ground, ground-lora, ag-kd; untrained models ground-small."),
     ] = None,
+    changes: train_options.Changes = None,
     labels: Annotated[
         list[str] | None, typer.Option("--labels", metavar="NAMES", help="Learn only these. Default: all in --boxes.")
     ] = None,
@@ -56,27 +53,20 @@ def ground_train(
     ] = None,
     voi: Voi = "file",
     slice_of: SliceOf = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", metavar="N", min=1, help="Another number.")] = None,
+    epochs: train_options.Epochs = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", metavar="N", min=1, help="Of one process.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Another seed.")] = None,
-    max_steps: Annotated[int | None, typer.Option("--max-steps", metavar="N", min=1, help="End after so many.")] = None,
+    seed: train_options.Seed = None,
+    max_steps: train_options.MaxSteps = None,
     validate_every: Annotated[
         int | None, typer.Option("--validate-every", metavar="N", min=1, help="Steps between. Default: every epoch.")
     ] = None,
-    workers: Annotated[
-        int, typer.Option("-j", "--jobs", metavar="N", min=0, help="Processes that read; 0 reads in this one.")
-    ] = 1,
-    device: Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1 or auto.")] = "cpu",
-    threads: Annotated[
-        int | None, typer.Option("--threads", metavar="N", min=1, help="Of torch on a CPU. Default: all cores.")
-    ] = None,
-    compile_it: Annotated[bool, typer.Option("--compile", help="Run the model through torch.compile.")] = False,
-    checkpoint_every: Annotated[
-        int | None,
-        typer.Option("--checkpoint-every", metavar="N", min=1, help="Steps between states. Default: every epoch."),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped run was.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages but fatal ones.")] = False,
+    workers: train_options.Workers = 1,
+    device: train_options.Device = "cpu",
+    threads: train_options.Threads = None,
+    compile_it: train_options.Compile = False,
+    checkpoint_every: train_options.CheckpointEvery = None,
+    resume: train_options.Resume = False,
+    quiet: train_options.Quiet = False,
 ) -> int:
     """Train a model of Florence-2's class to box findings, with what is there and what is not.
 
@@ -90,7 +80,6 @@ def ground_train(
     from medpipe.cli.grounding_training import GroundRun, train
     from medpipe.cli.training_loop import LoopOptions
 
-    given = {"epochs": epochs, "batch": batch_size, "seed": seed}
     loop = LoopOptions(
         output=output, max_steps=max_steps, device=device, threads=threads, compile=compile_it,
         checkpoint_every=checkpoint_every, validate_every=validate_every, resume=resume, quiet=quiet,
@@ -100,7 +89,7 @@ def ground_train(
         GroundRun(
             inputs=inputs or [], files_from=files_from, boxes=boxes, labels=split_names(labels), model=model,
             preset=preset,
-            changes=[*(changes or []), *(f"{name}={value}" for name, value in given.items() if value is not None)],
+            changes=train_options.changed(changes, epochs=epochs, batch=batch_size, seed=seed),
             knowledge=knowledge, described=described, validation=validation, by=by,
             read=read_options(None, voi, slice_of), workers=workers, loop=loop,
         ),

@@ -37,7 +37,7 @@ class GroundRun:
     boxes: str
     labels: list[str]
     model: str
-    preset: str
+    preset: str | None
     changes: list[str]
     knowledge: str | None
     described: bool
@@ -50,11 +50,14 @@ class GroundRun:
     def settings(self) -> GroundSettings:
         """The preset with the user's changes; BadParameter for what there is not."""
         try:
-            made = ground_settings(self.preset).override(dict(one.partition("=")[::2] for one in self.changes))
+            usual = "ground-small" if self.model in SIZES else "ground"
+            made = ground_settings(self.preset or usual).override(dict(one.partition("=")[::2] for one in self.changes))
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
         if made.template not in TEMPLATES:
             raise typer.BadParameter(f"no template {made.template}; there are {', '.join(TEMPLATES)}")
+        if self.model in SIZES and (made.tower == "frozen" or made.lora_rank):
+            raise typer.BadParameter(f"--model {self.model} is untrained: with a frozen part it learns nothing")
         if made.side % 32 or not made.side:
             raise typer.BadParameter(f"side {made.side}: a model's input has a multiple of 32 pixels a side")
         return made

@@ -3,7 +3,7 @@
 complete -c ground-train -l boxes -r -F -d 'COCO, VinDr CSV, VOC file or folder, records with boxes.'
 complete -c ground-train -s o -l output -r -F -d 'The trained model, its metrics and its state.'
 complete -c ground-train -l model -x -a 'default smoke' -d 'A folder, a hub name, or untrained: small, base, large.'
-complete -c ground-train -l preset -x -a 'merl kmerl' -d 'ground, ground-lora, ground-small or ag-kd.'
+complete -c ground-train -l preset -x -a 'merl kmerl' -d 'ground, ground-lora, ag-kd; untrained models ground-small.'
 complete -c ground-train -l set -x -d 'Another value of one of the preset\'s settings; repeatable.'
 complete -c ground-train -l labels -x -a 'exact merl' -d 'Learn only these. Default: all in --boxes.'
 complete -c ground-train -l knowledge -r -F -d 'Own descriptions: YAML of finding to sentence.'

@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 
 SMALL = ("--set", "side=64", "--batch-size", "2", "--set", "tower=trained", "--set", "validation_share=0.3",
-         "--set", "precision=float32", "--threads", "1", "--model", "smoke")  # fmt: skip
+         "--set", "precision=float32", "--threads", "1", "--model", "smoke", "--preset", "ground")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,7 @@ def test_two_processes_train_one_model(run, data: Path, tmp_path: Path) -> None:
     ("options", "code", "said"),
     [
         (("--preset", "none"), 2, "no training preset none"),
+        (("--set", "tower=frozen"), 2, "with a frozen part it learns nothing"),
         (("--set", "side=50"), 2, "multiple of 32"),
         (("--set", "template=odd"), 2, "no template odd"),
         (("--labels", "gremlin"), 0, "0 boxes of 1 finding"),
