@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,34 +34,47 @@ FORMS: Final = (*WRITERS, DICOM)
 _MANY: Final = ("voc", DICOM)
 
 
-def export(command: str, run: RunOptions, form: str) -> int:
+def export(command: str, run: RunOptions, form: str, head: int | None = None) -> int:
     """Write the boxes of all records; the exit code is 1 when some had none to write."""
     if form not in FORMS:
         raise typer.BadParameter(f"--boxes {form}: there are {', '.join(FORMS)}")
-    if form in _MANY and not (run.output.endswith("/") or Path(run.output).is_dir()):
-        raise typer.BadParameter(f"--boxes {form} makes a file for each image: -o FOLDER/")
-    kept, failed = [], 0
-    for outcome in _records(run):
+    _check_output(run, form)
+    kept: list[Annotated] = []
+    names: set[str] = set()
+    failed = 0
+    for outcome in islice(_records(run), head):
         try:
             if isinstance(outcome, FormatError):
                 raise outcome
-            kept.append((_annotated(outcome), outcome))
+            one = _annotated(outcome)
+            if one.id in names:
+                raise Fatal(BAD_STREAM, f"two records are called {one.id!r}, and others tell images by their name")
+            names.add(one.id)
             if form == DICOM:
-                _write(run.output, f"{_name(kept[-1][0].id)}.dcm", _state(outcome))
+                _write(run.output, f"{_name(one.id)}.dcm", _state(outcome))
+            kept.append(one)
         except FormatError as error:
             failed += 1
             if not run.quiet:
                 print(f"{command}: {printable(str(error))}", file=sys.stderr)
-    if len({one.id for one, _ in kept}) < len(kept):
-        raise Fatal(BAD_STREAM, "two records have the same name: give --id path, or parts of the stream")
     if form != DICOM:
-        for name, content in write_boxes([one for one, _ in kept], form):
+        for name, content in write_boxes(kept, form):
             _write(run.output, _name(name), content) if form in _MANY else write_whole(content, run.output)
     return SOME_FAILED if failed else GOOD
 
 
+def _check_output(run: RunOptions, form: str) -> None:
+    folder = run.output.endswith("/") or Path(run.output).is_dir()
+    if form in _MANY and not folder:
+        raise typer.BadParameter(f"--boxes {form} makes a file for each image: -o FOLDER/")
+    if form not in _MANY and folder:
+        raise typer.BadParameter(f"--boxes {form} makes one file: -o FILE")
+    if run.resume or run.shard is not None:
+        raise typer.BadParameter("--boxes writes all at once, without --resume and --shard")
+
+
 def _records(run: RunOptions) -> Iterator[Record | FormatError]:
-    options = input_options(run)
+    options = input_options(run, pictures=True)
     try:
         for item in enumerate_items(options):
             try:
@@ -78,7 +92,12 @@ def _annotated(record: Record) -> Annotated:
     boxes = record.get("boxes")
     if not isinstance(boxes, list):
         raise FormatError("no-boxes", f"{ident}: the record has no boxes; they are made by ground")
-    return Annotated(ident, _size(record), [box_of(one, ident)[:2] for one in boxes])
+    source = record.get("source")
+    path = source.get("path") if isinstance(source, dict) else None
+    file = Path(str(path)).name if path is not None else ident
+    # An id that is not the file's was given so that the file stays unknown.
+    known = file if path_id(file, "stem") == ident else None
+    return Annotated(ident, _size(record), [box_of(one, ident)[:2] for one in boxes], known)
 
 
 def _size(record: Record) -> tuple[int, int] | None:

@@ -123,6 +123,8 @@ def box_of(one: Any, ident: str) -> tuple[str, Corners, float | None]:
         label, score = str(one["label"]), one.get("score")
     except (KeyError, TypeError, ValueError, AttributeError):
         raise FormatError("bad-value", f"a box of {ident} has no label or no xyxy of four numbers") from None
+    if not label.strip():
+        raise FormatError("bad-value", f"a box of {ident} has an empty label")
     if not (left <= right and top <= bottom):
         raise FormatError("bad-value", f"a box of {ident} has its second corner before its first")
     if score is not None and (isinstance(score, bool) or not isinstance(score, int | float) or score != score):

@@ -71,9 +71,9 @@ def ground_train(
     """Train a model of Florence-2's class to box findings, with what is there and what is not.
 
     Pictures and boxes meet by name, whatever folder they are in; a picture that --boxes names without a box is one
-    that has nothing. FOLDER gets best/ and last/, which `ground --model FOLDER` and transformers open, with
-    metrics.jsonl, curves.png and the state that --resume goes on from. Several processes: torchrun
-    --nproc-per-node 4 --no-python ground-train ...
+    that has nothing. FOLDER gets best/, chosen on pictures held out, and last/, which `ground --model FOLDER` and
+    transformers open, with metrics.jsonl, curves.png and the state that --resume goes on from. Several processes:
+    torchrun --nproc-per-node 4 --no-python ground-train ...
     """
     if knowledge is not None and not described:
         raise typer.BadParameter("--knowledge goes without --no-knowledge")

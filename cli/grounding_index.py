@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.cli.box_truth import read_box_stream
-from medpipe.cli.exits import NO_STREAM, USAGE, Fatal
+from medpipe.cli.exits import BAD_STREAM, NO_STREAM, USAGE, Fatal
 from medpipe.cli.inputs import InputOptions, Item, enumerate_items
 from medpipe.cli.load import load
 from medpipe.formats.ids import path_id
@@ -57,6 +57,8 @@ def index_pictures(
     """
     truth = read_box_stream(boxes)
     names = tuple(labels) or tuple(sorted({label for found in truth.boxes.values() for label, *_ in found}))
+    if not all(name.strip() for name in names):
+        raise Fatal(BAD_STREAM, f"{boxes}: a box without a label")
     if not names:
         raise Fatal(USAGE, f"{boxes}: not one box; --labels names what is to be looked for")
     options = InputOptions(inputs, files_from, pictures=True)
@@ -68,6 +70,8 @@ def index_pictures(
         if name not in truth.boxes:
             index.without += 1
             continue
+        if name in met:
+            raise Fatal(USAGE, f"two pictures are called {name}, and boxes are matched by name: give one of them")
         met.add(name)
         index.items.append(item)
         index.boxes.append([(label, corners) for label, corners, _ in truth.boxes[name] if label in names])

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import typer
 
-from medpipe.cli.exits import USAGE, Fatal
+from medpipe.cli.exits import BAD_STREAM, USAGE, Fatal
 from medpipe.cli.grounding_index import PictureIndex, index_pictures, split_pictures
 from medpipe.cli.grounding_knowledge import open_knowledge
 from medpipe.cli.grounding_source import PictureBatches
@@ -17,6 +17,7 @@ from medpipe.cli.signals import StopRequest
 from medpipe.cli.training_loop import LoopOptions, Teller, draw, run_training, say
 from medpipe.core.training import distributed
 from medpipe.core.training.loop import Outcome
+from medpipe.core.vision.dense_boxes import STRIDE
 from medpipe.core.vision.findings import Knowledge
 from medpipe.core.vision.florence import Florence
 from medpipe.core.vision.florence_new import SIZES, new_florence
@@ -83,6 +84,7 @@ def _train(command: str, run: GroundRun, settings: GroundSettings, device: torch
     if first and not run.loop.quiet:
         say(command, _described(index, trained, held, knowledge, run))
     florence, begun = _begin(run, settings, index, knowledge, str(device))
+    _check_room(florence, settings, index, knowledge)
     objective = GroundObjective(florence, settings, index.names)
     sources = [
         PictureBatches(part, settings, florence.tokenizer, knowledge, run.read, run.workers, shuffled=part is trained)
@@ -103,6 +105,22 @@ def _train(command: str, run: GroundRun, settings: GroundSettings, device: torch
         teller.end(outcome, sum(source.replaced for source in sources))
         draw(folder, f"{settings.name}: {folder.name}")
     return outcome
+
+
+def _check_room(florence: Florence, settings: GroundSettings, index: PictureIndex, knowledge: Knowledge | None) -> None:
+    """Fatal 65 for a question or an answer that is longer than the model counts."""
+    known = _sentences(index, knowledge)
+    room = florence.places
+    for name in index.names:
+        asked = florence.tokenizer(grounding_prompt(name.lower(), known.get(name), settings.template))["input_ids"]
+        most = max(sum(label == name for label, _ in boxes) for boxes in index.boxes)
+        label = len(florence.tokenizer(name.lower())["input_ids"])
+        told = most * (4 + label * settings.repeat_label) + label + 1
+        if len(asked) + (settings.side // STRIDE) ** 2 + 1 > room or told > room:
+            raise Fatal(
+                BAD_STREAM,
+                f"{name[:60]}: its text, or {most} boxes in one picture, are more than the model's {room} tokens",
+            )
 
 
 def _sentences(index: PictureIndex, knowledge: Knowledge | None) -> dict[str, str]:
@@ -129,6 +147,8 @@ def _described(
     count = sum(map(len, index.boxes))
     parts = [f"{_counted(len(trained.items), 'picture')} to train on, {len(held.items) if held else 0} to validate",
              f"{_counted(count, 'box', 'es')} of {_counted(len(index.names), 'finding')}"]  # fmt: skip
+    if held is None:
+        parts.append("nothing is held out, so no best weights are chosen")
     if knowledge is not None:
         unknown = [name for name in index.names if knowledge.sentence(name) is None]
         if unknown:

@@ -88,7 +88,7 @@ def med_cat(
     if boxes is not None:
         from medpipe.cli.box_export import export
 
-        return export(NAME, run, boxes)
+        return export(NAME, run, boxes, head)
     if digital and resample is not None:
         raise typer.BadParameter("--digital keeps the converter's counts, --resample makes new values")
     for option, value in (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,14 +62,27 @@ def run_training(loop: LoopOptions, body: Callable[[torch.device, StopRequest], 
         raise Fatal(UNAVAILABLE if error.unavailable else BAD_STREAM, str(error)) from None
     except ArithmeticError as error:
         raise Fatal(BAD_STREAM, f"{error}; the state before it is in {loop.output}, try a lower rate") from None
+    except torch.OutOfMemoryError:
+        raise Fatal(UNAVAILABLE, f"{device} has no memory for such a batch: give a smaller --batch-size") from None
     except OSError as error:
         raise Fatal(
             WRITE_FAILED, f"{loop.output}: {error.strerror or error}; --resume goes on when there is room"
         ) from None
+    except Exception:
+        _end_workers()
+        raise
     finally:
         if joined:
             torch.distributed.destroy_process_group()
     return stop.exit_code if outcome.status == "stopped" else GOOD
+
+
+def _end_workers() -> None:
+    """Kill them: they leave signals to this process, which at its end would wait for them without end."""
+    # torch would raise for each one that dies.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for worker in multiprocessing.active_children():
+        worker.kill()
 
 
 def _device(loop: LoopOptions) -> torch.device:

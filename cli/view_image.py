@@ -48,7 +48,9 @@ def image_figure(record: Record, title: str, truth: Mapping[str, list[Scored]] |
         raise FormatError("bad-array", "a colour image of more than 8 bits is not drawn: leave out --voi none")
     boxes, caption = _boxes(record), _caption(record)
     if truth is not None:
-        there = truth.get(path_id(str(record["id"]), "stem"), [])
+        there = truth.get(path_id(str(record["id"]), "stem"))
+        if there is None:
+            raise FormatError("no-truth", "the file of true boxes says nothing of this image")
         boxes += [Box(label, corners, true=True) for label, corners, _ in there]
         caption = f"dashed: {len(there)} true boxes, {caption}"
     return draw_image(pixels, spacing=image_spacing(record), title=title, boxes=boxes, caption=caption)

@@ -70,13 +70,17 @@ def _made(highdicom: Any, image: Any, frame: int | None, boxes: Sequence[Scored]
         lines.append(GraphicObject(graphic_type="POLYLINE", graphic_data=corners, units="PIXEL"))
         said = label if score is None else f"{label} {score:.2f}"
         words.append(TextObject(text_value=said, units="PIXEL", anchor_point=(left, top)))
-    annotation = GraphicAnnotation(
-        referenced_images=[image], graphic_layer=layer, graphic_objects=lines, text_objects=words,
-        referenced_frame_number=None if frame is None else frame + 1,
-    )  # fmt: skip
+    annotations = None
+    if boxes:
+        annotations = [
+            GraphicAnnotation(
+                referenced_images=[image], graphic_layer=layer, graphic_objects=lines, text_objects=words,
+                referenced_frame_number=None if frame is None else frame + 1,
+            )
+        ]  # fmt: skip
     return GrayscaleSoftcopyPresentationState(
         referenced_images=[image], series_instance_uid=highdicom.UID(), series_number=9000,
         sop_instance_uid=highdicom.UID(), instance_number=1, manufacturer=_MAKER, manufacturer_model_name=_MAKER,
         software_versions=version, device_serial_number="0", content_label="BOXES",
-        graphic_layers=[layer], graphic_annotations=[annotation] if boxes else [],
+        graphic_layers=[layer] if boxes else None, graphic_annotations=annotations,
     )  # fmt: skip

@@ -23,11 +23,12 @@ VINDR: Final = ("image_id", "class_name", "x_min", "y_min", "x_max", "y_max")
 
 @dataclass(slots=True)
 class Annotated:
-    """The boxes of one image as (label, corners); `size` is width and height where the file tells."""
+    """The boxes of one image as (label, corners); `size` is width and height, `file` its name, where they are known."""
 
     id: str
     size: tuple[int, int] | None = None
     boxes: list[tuple[str, Corners]] = field(default_factory=list)
+    file: str | None = None
 
 
 def read_boxes(path: str) -> list[Annotated]:
@@ -66,7 +67,9 @@ def _coco(raw: bytes, path: str) -> list[Annotated]:
             images[one["image_id"]].boxes.append((names[one["category_id"]], corners))
     except FormatError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
+        raise FormatError("bad-value", f"{path} is no COCO file of boxes: it has no {error}") from None
+    except (TypeError, ValueError) as error:
         raise FormatError("bad-value", f"{path} is no COCO file of boxes: {_short(error)}") from None
     return list(images.values())
 

@@ -24,7 +24,7 @@ def _as_coco(images: Iterable[Annotated]) -> Iterator[tuple[str, bytes]]:
     names: dict[str, int] = {}
     for number, one in enumerate(images, 1):
         width, height = one.size or (0, 0)
-        whole["images"].append({"id": number, "file_name": one.id, "width": width, "height": height})
+        whole["images"].append({"id": number, "file_name": one.file or one.id, "width": width, "height": height})
         for label, (left, top, right, bottom) in one.boxes:
             category = names.setdefault(label, len(names) + 1)
             sides = [left, top, right - left, bottom - top]
@@ -39,7 +39,7 @@ def _as_voc(images: Iterable[Annotated]) -> Iterator[tuple[str, bytes]]:
 
     for one in images:
         root = ElementTree.Element("annotation")
-        ElementTree.SubElement(root, "filename").text = one.id
+        ElementTree.SubElement(root, "filename").text = one.file or one.id
         if one.size is not None:
             size = ElementTree.SubElement(root, "size")
             for side, value in zip(("width", "height"), one.size, strict=True):

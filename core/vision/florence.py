@@ -80,7 +80,7 @@ class Florence:
         states, mask = self._read(image, prompts)
         made = self.model.generate(
             encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=mask, num_beams=decoding.beams,
-            max_new_tokens=min(decoding.tokens, self._places() - 1), do_sample=False, output_logits=True,
+            max_new_tokens=min(decoding.tokens, self.places - 1), do_sample=False, output_logits=True,
             return_dict_in_generate=True,
             logits_processor=[self._places_first] if decoding.places_first else None,
         )  # fmt: skip
@@ -98,7 +98,8 @@ class Florence:
             for row, log, share in zip(tokens, logs, present, strict=True)
         ]
 
-    def _places(self) -> int:
+    @property
+    def places(self) -> int:
         """How many tokens the model can count."""
         found: int = self.model.config.text_config.max_position_embeddings
         return found
@@ -114,7 +115,7 @@ class Florence:
     def _read(self, image: Tensor, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """The encoder's states [findings, n, width] of the image followed by each prompt, and which of them count."""
         texts = self.tokenizer(list(prompts), return_tensors="pt", padding=True).to(self._device)
-        if image.shape[1] + texts["input_ids"].shape[1] > self._places():
+        if image.shape[1] + texts["input_ids"].shape[1] > self.places:
             longest = max(prompts, key=len)
             raise InputError("too-long", f"the model has no room for a question of {len(longest)} letters")
         return encoder_states(

@@ -87,9 +87,8 @@ class GroundObjective(Objective):
         """What the decoder reads: its first token, then the answer up to the last but one."""
         config = self.model.config.text_config
         begin = answers.new_full((len(answers), 1), config.decoder_start_token_id)
-        return torch.cat([begin, answers[:, :-1]], dim=1).masked_fill_(
-            torch.cat([begin, answers[:, :-1]], dim=1) == IGNORED, config.pad_token_id
-        )
+        shifted = torch.cat([begin, answers[:, :-1]], dim=1)
+        return shifted.masked_fill(shifted == IGNORED, config.pad_token_id)
 
     def _spread(self, logs: Tensor, place: Tensor) -> Tensor:
         """Cross-entropy against a normal law around the bin, cut off at the first and the last."""

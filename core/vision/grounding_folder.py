@@ -57,6 +57,8 @@ def open_model(name: str, preset: str | None, device: str = "cpu") -> GroundingM
         if (folder / which / MODEL).is_file():
             folder = folder / which
             break
+    if not folder.is_dir() and (name.count("/") != 1 or name[0] in "./~" or name.endswith("/")):
+        raise ModelError(f"{name}: no such folder, and no name of a hub's model", unavailable=True)
     said = _description(folder)
     own = _preset(said, preset, folder) if said is not None else PRESETS[preset or "florence-2"]
     florence = _load(str(folder) if folder.is_dir() else name, own.side, device)

@@ -39,9 +39,14 @@ def quantise(boxes: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.in
 
 
 def centres(bins: Iterable[Sequence[int]], size: tuple[int, int]) -> NDArray[np.float64]:
-    """Bins [n, 4] -> the middles of the bins in pixels of an input of `size` (width, height)."""
+    """Bins [n, 4] -> the middles of the bins in pixels of an input of `size` (width, height).
+
+    A box within one bin is as wide as the bin: it has an area.
+    """
     sides = np.array(size * 2, np.float64)
-    return (np.array(list(bins), np.float64).reshape(-1, 4) + 0.5) * sides / BINS
+    places = np.array(list(bins), np.float64).reshape(-1, 4)
+    within = 0.5 * (places[:, :2] == places[:, 2:])
+    return (places + 0.5 + np.hstack([-within, within])) * sides / BINS
 
 
 def written(label: str, bins: Iterable[Sequence[int]]) -> str:

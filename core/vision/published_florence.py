@@ -89,7 +89,11 @@ def _config(source: Path) -> Any:
         return Florence2Config(text_config=BartConfig(**words).to_dict(), vision_config=own)
     except FileNotFoundError:
         raise ModelError(f"{source} holds no config.json", unavailable=True) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except KeyError as error:
+        raise ModelError(
+            f"{source / 'config.json'} is no configuration as Florence-2 publishes it: no {error}"
+        ) from None
+    except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{source / 'config.json'} is no configuration as Florence-2 publishes it: {error}") from None
 
 

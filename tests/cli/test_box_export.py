@@ -56,6 +56,19 @@ def test_what_cannot_be_written_is_said(run, tmp_path: Path, line: bytes, said: 
     assert not any((tmp_path / "states").glob("*")) if (tmp_path / "states").exists() else True
 
 
+def test_an_image_without_a_box_has_an_empty_state(run, tmp_path: Path) -> None:
+    done = run("med-cat", "--boxes", "dicom", "-o", "states/", stdin=record(boxes=[]), cwd=tmp_path)
+    assert done.returncode == 0 and "GraphicAnnotationSequence" not in dcmread(tmp_path / "states/a.dcm")
+
+
+def test_names_of_files_are_kept_and_names_twice_refused(run, tmp_path: Path) -> None:
+    coco = json.loads(run("med-cat", "--boxes", "coco", "--head", "1", stdin=record(id="x/CT_small") + record()).stdout)
+    assert [one["file_name"] for one in coco["images"]] == ["CT_small.dcm"]
+    done = run("med-cat", "--boxes", "coco", stdin=record(id="x/a") + record(id="y/a"))
+    assert done.returncode == 65 and b"two records are called 'a'" in done.stderr
+    assert run("med-cat", "--boxes", "coco", "-o", "out/", stdin=record(), cwd=tmp_path).returncode == 2
+
+
 def test_a_name_stays_inside_its_folder(run, tmp_path: Path) -> None:
     done = run("med-cat", "--boxes", "voc", "-o", "in/out/", stdin=record(id="../../evil"), cwd=tmp_path)
     assert done.returncode == 0 and [path.name for path in tmp_path.rglob("*.xml")] == ["evil.xml"]

@@ -80,7 +80,7 @@ def test_values_that_are_no_grey_levels_and_records_without_an_image(run) -> Non
         (("-q", "mass", "--preset", "none"), 65, "no preset none"),
         (("-q", "mass", "--knowledge", "absent.yaml"), 65, "absent.yaml"),
         (("-q", "mass", "--knowledge", "x", "--no-knowledge"), 2, "--knowledge"),
-        (("-q", "mass", "--model", "/nowhere/at/all"), 69, "cannot be loaded"),
+        (("-q", "mass", "--model", "/nowhere/at/all"), 69, "no such folder"),
         (("-q", "mass", "--device", "cuda:9"), 69, "no CUDA device"),
     ],
 )

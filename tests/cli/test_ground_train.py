@@ -89,6 +89,27 @@ def test_what_cannot_be_trained_is_one_line(
     assert done.returncode == code and said in done.stderr.decode() and b"Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("box", "said"),
+    [
+        ({"label": "x y " * 2000, "xyxy": [1, 1, 9, 9]}, "more than the model's 512 tokens"),
+        ({"label": " ", "xyxy": [1, 1, 9, 9]}, "an empty label"),
+        ({"label": "mass", "xyxy": [100, 100, 900, 900]}, "outside the picture of 48 x 48"),
+    ],
+)
+def test_boxes_that_nobody_could_have_meant_are_refused(run, data: Path, tmp_path: Path, box: dict, said: str) -> None:
+    (tmp_path / "b.jsonl").write_text(json.dumps({"id": "p1", "boxes": [box]}) + "\n")
+    done = run("ground-train", "images/p1.png", "--boxes", tmp_path / "b.jsonl", *SMALL, "--batch-size", "1",
+               "--set", "validation_share=0", "-o", tmp_path / "m", cwd=data)  # fmt: skip
+    assert done.returncode == 65 and said in done.stderr.decode() and b"Traceback" not in done.stderr
+
+
+def test_two_pictures_of_one_name_are_refused(run, data: Path, tmp_path: Path) -> None:
+    PIL.Image.new("L", (48, 48)).save(tmp_path / "p1.png")
+    done = train(run, data, tmp_path / "m", str(tmp_path / "p1.png"))
+    assert done.returncode == 2 and b"two pictures are called p1" in done.stderr
+
+
 def test_pictures_without_boxes_and_boxes_without_pictures_are_said(run, data: Path, tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("image_id,class_name,x_min,y_min,x_max,y_max\nzebra,mass,1,1,2,2\n")
     done = run("ground-train", "images", "--boxes", tmp_path / "other.csv", *SMALL, "-o", tmp_path / "m", cwd=data)

@@ -148,3 +148,7 @@ def test_a_file_that_is_no_knowledge_is_refused_in_one_line(tmp_path: Path, text
     assert caught.value.kind == "bad-knowledge" and "\n" not in str(caught.value)
     with pytest.raises(InputError, match="no such file"):
         Knowledge.load(tmp_path / "none.yaml")
+
+
+def test_a_box_within_one_bin_has_its_width() -> None:
+    np.testing.assert_allclose(centres([(3, 4, 3, 8)], (1000, 1000)), [[3, 4.5, 4, 8.5]])
