@@ -46,7 +46,8 @@ def centres(bins: Iterable[Sequence[int]], size: tuple[int, int]) -> NDArray[np.
     sides = np.array(size * 2, np.float64)
     places = np.array(list(bins), np.float64).reshape(-1, 4)
     within = 0.5 * (places[:, :2] == places[:, 2:])
-    return (places + 0.5 + np.hstack([-within, within])) * sides / BINS
+    found: NDArray[np.float64] = (places + 0.5 + np.hstack([-within, within])) * sides / BINS
+    return found
 
 
 def written(label: str, bins: Iterable[Sequence[int]]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +116,16 @@ def test_pictures_without_boxes_and_boxes_without_pictures_are_said(run, data: P
     (tmp_path / "other.csv").write_text("image_id,class_name,x_min,y_min,x_max,y_max\nzebra,mass,1,1,2,2\n")
     done = run("ground-train", "images", "--boxes", tmp_path / "other.csv", *SMALL, "-o", tmp_path / "m", cwd=data)
     assert done.returncode == 66 and b"no picture has its boxes" in done.stderr and b"zebra" in done.stderr
+
+
+def test_a_failure_leaves_no_worker_to_wait_for(data: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys, torch, medpipe.core.vision.ground_objective as module\n"
+        "def full(self, batch): raise torch.OutOfMemoryError('full')\n"
+        "module.GroundObjective.forward = full\n"
+        "from medpipe.cli.ground_train import run\n"
+        f"sys.argv = ['ground-train', 'images', '--boxes', 'boxes.csv', *{SMALL!r}, '-j', '1', '-o', {str(tmp_path)!r}]\n"
+        "run()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=data, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 69 and b"smaller --batch-size" in done.stderr
