@@ -119,12 +119,13 @@ def test_pictures_without_boxes_and_boxes_without_pictures_are_said(run, data: P
 
 
 def test_a_failure_leaves_no_worker_to_wait_for(data: Path, tmp_path: Path) -> None:
+    out = str(tmp_path)
     code = (
         "import sys, torch, medpipe.core.vision.ground_objective as module\n"
         "def full(self, batch): raise torch.OutOfMemoryError('full')\n"
         "module.GroundObjective.forward = full\n"
         "from medpipe.cli.ground_train import run\n"
-        f"sys.argv = ['ground-train', 'images', '--boxes', 'boxes.csv', *{SMALL!r}, '-j', '1', '-o', {str(tmp_path)!r}]\n"
+        f"sys.argv = ['ground-train', 'images', '--boxes', 'boxes.csv', *{SMALL!r}, '-j', '1', '-o', {out!r}]\n"
         "run()"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=data, capture_output=True, timeout=120, check=False)
