@@ -16,13 +16,14 @@ from medpipe.core.errors import ModelError
 from medpipe.core.training.loop import RunOptions
 from medpipe.core.vision.augment_boxes import augmented
 from medpipe.core.vision.dense_boxes import DenseBoxes
-from medpipe.core.vision.florence import Decoding
+from medpipe.core.vision.florence import Answer, Decoding
 from medpipe.core.vision.florence_new import new_florence
-from medpipe.core.vision.ground_batch import IGNORED, GroundBatch, join_examples, make_example
+from medpipe.core.vision.ground_batch import IGNORED, Example, GroundBatch, join_examples, make_example
 from medpipe.core.vision.ground_objective import GroundObjective
 from medpipe.core.vision.ground_pretrain import train_grounding
 from medpipe.core.vision.ground_settings import GroundSettings, ground_settings
 from medpipe.core.vision.grounding_folder import open_model
+from medpipe.core.vision.location_tokens import quantise
 
 SETTINGS = ground_settings("ground").override(
     {"side": 64, "batch": 4, "epochs": 2, "lr": 1e-3, "tower": "trained", "precision": "float32", "beams": 1,
@@ -224,8 +225,12 @@ def test_validation_measures_boxes_where_they_choose() -> None:
     source = Source(made.settings, made.florence.tokenizer, shuffled=False)
     found = made.validate(source.batches(0, 0, 1), CPU, torch.autocast("cpu", enabled=False))
     assert found["ap50"] == 0 and made.higher_is_better and found["loss"] > 1
-    images = [made._image(example, []) for batch in source.batches(0, 0, 1) for example in batch.examples]
-    perfect = [
-        type(one)(one.there, one.truth, np.ones(len(one.truth)), one.there, one.truth, one.asked) for one in images
-    ]
+    examples = [example for batch in source.batches(0, 0, 1) for example in batch.examples]
+    perfect = [made._image(one, [_told(one, name) for name in one.names]) for one in examples]
     assert made._ap50(perfect) == pytest.approx(1)
+
+
+def _told(example: Example, name: str) -> Answer:
+    """The answer that names the very bins of a finding's boxes."""
+    bins = quantise(example.there[[label == name for label in example.labels]], (64, 64)).tolist()
+    return Answer([(name, tuple(box), 1.0) for box in bins])
