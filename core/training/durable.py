@@ -11,6 +11,10 @@ def put(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a file beside `path`, and put it in its place when it is on the disk."""
     part = path.with_name(f"{path.name}.part")
     write(part)
+    # safetensors gives its files to their owner alone.
+    mask = os.umask(0)
+    os.umask(mask)
+    part.chmod(0o666 & ~mask)
     _to_disk(part, os.O_RDWR)
     part.replace(path)
     _to_disk(path.parent, os.O_RDONLY)

@@ -188,6 +188,8 @@ def test_what_is_written_is_opened_by_us_and_by_transformers(tmp_path: Path) -> 
     ]
     assert answers[0][0].text == answers[1][0].text
     assert answers[0][0].present == pytest.approx(answers[1][0].present, abs=1e-6)
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "last").iterdir()}
+    assert len(modes) == 1
     from transformers import Florence2ForConditionalGeneration
 
     plain = Florence2ForConditionalGeneration.from_pretrained(tmp_path / "last")
