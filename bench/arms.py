@@ -18,15 +18,12 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
-import shutil
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import wfdb
+from commands import call
 from tenfold import DRAWS, LEAST, SEED, said
 
 from medpipe.cli.predictions import read_predictions
@@ -48,17 +45,6 @@ ARMS = {
     "SuPreME": ("supreme", "supreme"),
 }
 SUBSETS = {"12": "", "I,II,V1-V6": "I,II,V1,V2,V3,V4,V5,V6", "limb6": "I,II,III,aVR,aVL,aVF", "I,II": "I,II", "I": "I"}
-# Beside the environment's python, where the commands are.
-PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-
-
-def call(command: str, *options: object) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    found = shutil.which(command, path=PATH) or command
-    done = subprocess.run([found, *map(str, options)], env=environment, capture_output=True, text=True)
-    # 1 of ecg-entities is some failed: reports that name no entity stay without targets.
-    if done.returncode not in ((0, 1) if command == "ecg-entities" else (0,)):
-        raise SystemExit(f"{command}: {done.stderr}")
 
 
 def write_recordings(recordings: Recordings, folder: Path, prefix: str) -> None:
@@ -85,7 +71,8 @@ def prepare(folder: Path, train: Recordings, test: Recordings) -> None:
         out.writerow(["id", "patient", "report"])
         for place, (patient, known) in enumerate(zip(train.patients, train.labels, strict=True)):
             out.writerow([f"t{place:05d}", patient, text(dict(known))])
-    call("ecg-entities", "extract", folder / "reports.csv", "-o", folder / "entities.jsonl")
+    # 1 is some failed: reports that name no entity stay without targets.
+    call("ecg-entities", "extract", folder / "reports.csv", "-o", folder / "entities.jsonl", good=(0, 1))
     call("ecg-entities", "vocabulary", "--merge", "1", folder / "entities.jsonl", "-o", folder / "vocabulary.json")
     call("ecg-entities", "targets", "--vocabulary", folder / "vocabulary.json", folder / "entities.jsonl",
          "-o", folder / "targets.h5")  # fmt: skip

@@ -15,14 +15,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from commands import call
 
 from medpipe.formats.box_files import Annotated, read_boxes
 
@@ -33,16 +31,7 @@ DESCRIBED = {
     "WBC": "a white blood cell, larger than its neighbours, with a dark purple nucleus and a pale rim",
     "Platelets": "a platelet, a small purple speck between the cells, granular and without a nucleus",
 }
-PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 Found = list[tuple[str, tuple[float, ...], float]]
-
-
-def call(command: str, *options: object) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    found = shutil.which(command, path=PATH) or command
-    done = subprocess.run([found, *map(str, options)], env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{command}: {done.stderr}")
 
 
 def listed(folder: Path, part: str) -> list[str]:

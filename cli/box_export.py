@@ -111,11 +111,13 @@ def _size(record: Record) -> tuple[int, int] | None:
 
 def _state(record: Record) -> bytes:
     source = record.get("source")
-    if not isinstance(source, dict) or source.get("format") != "dicom":
+    source = source if isinstance(source, dict) else {}
+    index = source.get("index")
+    if source.get("format") != "dicom" or "path" not in source or not (index is None or type(index) is int):
         raise FormatError("no-presentation-state", f"{record['id']}: the record names no DICOM file as its source")
     boxes = [box_of(one, str(record["id"])) for one in record["boxes"]]
     try:
-        return presentation_state(str(source["path"]), source.get("index"), boxes, __version__)
+        return presentation_state(str(source["path"]), index, boxes, __version__)
     except FormatError as error:
         raise FormatError(error.kind, f"{record['id']}: {error}") from None
 

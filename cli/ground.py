@@ -76,7 +76,7 @@ def ground(
     }  # fmt: skip
 
     def prepare() -> tuple[Transform, str]:
-        grounding = Grounding.open(NAME, settings, run.device, quiet=run.quiet)
+        grounding = Grounding.open(NAME, settings, run.device, run.batch_size, quiet=run.quiet)
         return grounding.transform, grounding.label
 
     return run_job(Job(NAME, run, prepare, settings, read=read_options(run.fs, voi, slice_of)))

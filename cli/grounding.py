@@ -11,7 +11,7 @@ from medpipe.cli.exits import BAD_STREAM, UNAVAILABLE, Fatal
 from medpipe.cli.grounding_knowledge import open_knowledge
 from medpipe.cli.process import EXPECTED, Outcome, bare
 from medpipe.core.errors import InputError, ModelError
-from medpipe.core.vision.grounder import Grounder, Limits, box_facts
+from medpipe.core.vision.grounder import TOGETHER, Grounder, Limits, box_facts
 from medpipe.core.vision.grounding_folder import open_model
 from medpipe.formats.arrays import is_array, materialise
 from medpipe.formats.image import image_spacing
@@ -28,12 +28,15 @@ class Grounding:
     facts: dict[str, Any]
     calibrated: bool
     keep_arrays: bool
+    together: int
 
     @classmethod
-    def open(cls, command: str, settings: dict[str, Any], device: str, *, quiet: bool) -> Grounding:
+    def open(
+        cls, command: str, settings: dict[str, Any], device: str, together: int | None, *, quiet: bool
+    ) -> Grounding:
         """With the model that `settings` name; Fatal 69 when it is not to be had, 65 when it does not fit."""
         try:
-            opened = open_model(settings["model"], settings["preset"], _device(device))
+            opened = open_model(settings["model"], settings["preset"], device)
         except ModelError as error:
             raise Fatal(UNAVAILABLE if error.unavailable else BAD_STREAM, str(error)) from None
         knowledge = open_knowledge(settings["knowledge"], settings["described"], opened.descriptions)
@@ -43,6 +46,7 @@ class Grounding:
         found = cls(
             Grounder(opened.florence, preset, knowledge), settings["queries"],
             Limits(settings["max_boxes"], settings["nms"]), facts, opened.facts["calibrated"], settings["keep_arrays"],
+            together or TOGETHER,
         )  # fmt: skip
         if not quiet:
             found.tell(command)
@@ -78,22 +82,10 @@ class Grounding:
     def _grounded(self, record: Record) -> Record:
         if not is_array(record.get("image")):
             raise InputError("no-image", "the record has no image to look at")
-        found, fit = self.grounder.ground(materialise(record["image"]), self.findings, self.limits)
+        found, fit = self.grounder.ground(materialise(record["image"]), self.findings, self.limits, self.together)
         spacing = image_spacing(record)
         out = {key: value for key, value in record.items() if self.keep_arrays or key != "image"}
         out["boxes"] = [box_facts(box, spacing) for box in found.boxes]
         out["present"] = {name: round(share, 6) for name, share in found.present.items()}
         out |= {"calibrated": self.calibrated, "grounder": self.facts, "fit": fit.facts()}
         return out | ({"dropped": found.dropped} if found.dropped else {})
-
-
-def _device(name: str) -> str:
-    if name == "cpu":
-        return name
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda" if name == "auto" else name
-    if name == "auto":
-        return "cpu"
-    raise Fatal(UNAVAILABLE, f"--device {name}: torch finds no CUDA device")

@@ -14,6 +14,7 @@ from medpipe.cli.grounding_index import PictureIndex, index_pictures, split_pict
 from medpipe.cli.grounding_knowledge import open_knowledge
 from medpipe.cli.grounding_source import PictureBatches
 from medpipe.cli.signals import StopRequest
+from medpipe.cli.train_options import overridden
 from medpipe.cli.training_loop import LoopOptions, Teller, draw, run_training, say
 from medpipe.core.training import distributed
 from medpipe.core.training.loop import Outcome
@@ -22,8 +23,8 @@ from medpipe.core.vision.findings import Knowledge
 from medpipe.core.vision.florence import Florence
 from medpipe.core.vision.florence_new import SIZES, new_florence
 from medpipe.core.vision.ground_objective import GroundObjective
-from medpipe.core.vision.ground_pretrain import train_grounding
 from medpipe.core.vision.ground_settings import GroundSettings, ground_settings
+from medpipe.core.vision.ground_training import train_grounding
 from medpipe.core.vision.grounding_folder import open_model
 from medpipe.core.vision.grounding_prompt import TEMPLATES, grounding_prompt
 from medpipe.formats.registry import ReadOptions
@@ -50,11 +51,8 @@ class GroundRun:
 
     def settings(self) -> GroundSettings:
         """The preset with the user's changes; BadParameter for what there is not."""
-        try:
-            usual = "ground-small" if self.model in SIZES else "ground"
-            made = ground_settings(self.preset or usual).override(dict(one.partition("=")[::2] for one in self.changes))
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from None
+        usual = "ground-small" if self.model in SIZES else "ground"
+        made = overridden(ground_settings, self.preset or usual, self.changes)
         if made.template not in TEMPLATES:
             raise typer.BadParameter(f"no template {made.template}; there are {', '.join(TEMPLATES)}")
         if self.model in SIZES and (made.tower == "frozen" or made.lora_rank):

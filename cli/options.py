@@ -111,7 +111,12 @@ class RunOptions:
     ] = None
     batch_size: Annotated[
         int | None,
-        typer.Option("--batch-size", metavar="N", min=1, help="Windows a model sees at once. Default 1, 32 on CUDA."),
+        typer.Option(
+            "--batch-size",
+            metavar="N",
+            min=1,
+            help="Windows or findings at once. Default 1 (CUDA 32); findings 8.",
+        ),
     ] = None
     device: Annotated[
         str, typer.Option("--device", metavar="NAME", help="Where models run: cpu, cuda, cuda:1 or auto.")

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+
+if TYPE_CHECKING:
+    from medpipe.core.training.settings import TrainSettings
+
+Kind = TypeVar("Kind", bound="TrainSettings")
 
 Output = Annotated[
     str, typer.Option("-o", "--output", metavar="FOLDER", help="The trained model, its metrics and its state.")
@@ -30,6 +36,14 @@ CheckpointEvery = Annotated[
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where a stopped run was.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no messages but fatal ones.")]
+
+
+def overridden(find: Callable[[str], Kind], preset: str, changes: list[str]) -> Kind:
+    """The settings of a preset with the user's changes; BadParameter for what there is not."""
+    try:
+        return find(preset).override(dict(one.partition("=")[::2] for one in changes))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def changed(changes: list[str] | None, **given: int | None) -> list[str]:

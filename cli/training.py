@@ -12,6 +12,7 @@ import typer
 
 from medpipe.cli.exits import USAGE, Fatal
 from medpipe.cli.signals import StopRequest
+from medpipe.cli.train_options import overridden
 from medpipe.cli.training_index import TableOptions, TrainingIndex, build_index, list_recordings, split_validation
 from medpipe.cli.training_loop import LoopOptions, Teller, draw, run_training, say
 from medpipe.cli.training_source import RecordingBatches
@@ -47,13 +48,8 @@ class TrainRun:
 
     def settings(self) -> TrainPreset:
         """The preset with the user's changes; BadParameter for what there is not."""
-        changes = dict(one.partition("=")[::2] for one in self.changes)
-        if self.text_model is not None:
-            changes["text_model"] = self.text_model
-        try:
-            made = train_preset(self.preset or self.objective).override(changes)
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from None
+        text = [] if self.text_model is None else [f"text_model={self.text_model}"]
+        made = overridden(train_preset, self.preset or self.objective, [*self.changes, *text])
         if made.objective != self.objective:
             raise typer.BadParameter(f"--preset {self.preset} is of the objective {made.objective}")
         return made

@@ -14,10 +14,11 @@ from typing import Any
 import orjson
 import torch
 
-from medpipe.cli.exits import BAD_STREAM, GOOD, UNAVAILABLE, WRITE_FAILED, Fatal
+from medpipe.cli.exits import BAD_STREAM, GOOD, UNAVAILABLE, USAGE, WRITE_FAILED, Fatal
 from medpipe.cli.options import available_cores
 from medpipe.cli.publish import write_whole
 from medpipe.cli.signals import StopRequest
+from medpipe.core.device import torch_device
 from medpipe.core.errors import ModelError
 from medpipe.core.training import distributed
 from medpipe.core.training.loop import METRICS, Outcome, RunOptions
@@ -86,14 +87,14 @@ def _end_workers() -> None:
 
 
 def _device(loop: LoopOptions) -> torch.device:
-    name = loop.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise Fatal(UNAVAILABLE, f"--device {loop.device}: torch finds no CUDA device")
+    try:
+        found = torch_device(loop.device)
+    except ModelError as error:
+        raise Fatal(UNAVAILABLE if error.unavailable else USAGE, str(error)) from None
     shared = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     torch.set_num_threads(loop.threads or max(1, available_cores() // shared))
-    return distributed.local_device(torch.device(name))
+    # Of several processes each takes a GPU of its own, unless one is named.
+    return distributed.local_device(found if ":" in loop.device else torch.device(found.type))
 
 
 class Teller:

@@ -26,10 +26,11 @@ def with_image(record: Record, read: ReadOptions) -> Record:
     source = record.get("source")
     if "image" in record or "boxes" not in record or not isinstance(source, dict) or "path" not in source:
         return record
-    path = str(source["path"])
-    found = open_file(path, sniff(path), read)[int(source.get("index") or 0)]
+    path, index = str(source["path"]), source.get("index", 0)
+    every = open_file(path, sniff(path), read)
+    found = every[index] if type(index) is int and 0 <= index < len(every) else None
     if not isinstance(found, Image):
-        raise FormatError("no-image", f"{path} holds no image any more")
+        raise FormatError("no-image", f"{path} does not hold the image that the record names")
     return {**image_record(found, record["id"], None), **record}
 
 

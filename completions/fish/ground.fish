@@ -16,7 +16,7 @@ complete -c ground -l files-from -r -F -d 'Read the inputs\' paths from FILE, on
 complete -c ground -s 0 -l null -d 'Paths in --files-from end with NUL.'
 complete -c ground -s o -l output -r -F -d 'Where to write: .jsonl, .gz, .zst, .h5, or -. Folders are made.'
 complete -c ground -s j -l jobs -x -d 'Worker processes: 0 for one a core, never more than 8 a core. Default 1, or SLURM\'s.'
-complete -c ground -l batch-size -x -d 'Windows a model sees at once. Default 1, 32 on CUDA.'
+complete -c ground -l batch-size -x -d 'Windows or findings at once. Default 1 (CUDA 32); findings 8.'
 complete -c ground -l device -x -a 'cpu cuda auto' -d 'Where models run: cpu, cuda, cuda:1 or auto.'
 complete -c ground -l shard -x -a 'slurm' -d 'Only inputs I, I+N, I+2N, ... counted from 0; or slurm.'
 complete -c ground -l resume -d 'Go on with the part that a stopped run left.'

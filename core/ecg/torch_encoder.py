@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from medpipe.core.device import torch_device
 from medpipe.core.ecg.cosine import MEAN_OF_UNITS, CosineScorer, unit
 from medpipe.core.ecg.network import EcgNetwork, lead_sets
 from medpipe.core.ecg.presets import PRESETS
-from medpipe.core.errors import ModelError
 
 Run = Callable[[Tensor, Tensor], Tensor]
 
@@ -57,7 +57,7 @@ class TorchEncoder:
         self.fs, self.seconds, self.leads = self._preset.fs, self._preset.seconds, self._preset.leads
         self.needs_all_leads = self._preset.needs_all_leads
         self.pooling = MEAN_OF_UNITS if network.kind == "contrastive" else "mean"
-        self.device = _device(device)
+        self.device = torch_device(device)
         self._text_model = text_model
         network = network.eval()
         self._network = network.for_inference() if self.device.type == "cpu" else network.to(self.device)
@@ -124,13 +124,3 @@ class TorchEncoder:
             out = run(torch.from_numpy(batch).to(self.device), torch.from_numpy(mask).to(self.device))
         # A copy, so that no empty window is kept alive.
         return np.array(out[: len(rows)].float().cpu().numpy())
-
-
-def _device(name: str) -> torch.device:
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda", "auto") or (number and not (kind == "cuda" and number.isdecimal())):
-        raise ModelError(f"no device {name}; there are cpu, cuda, cuda:N and auto")
-    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if kind == "cuda" and int(number or 0) >= there:
-        raise ModelError(f"no device {name} is to be had here; give --device cpu, or auto", unavailable=True)
-    return torch.device("cpu" if kind == "cpu" or not there else f"cuda:{int(number or 0)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from medpipe.core.vision.grounding_prompt import grounding_prompt
 from medpipe.core.vision.letterbox import Fit, fit_pixels
 from medpipe.core.vision.location_tokens import centres
 from medpipe.core.vision.suppression import suppress
+
+# Findings that are asked for at once.
+TOGETHER: Final = 8
 
 
 @dataclass(slots=True)
@@ -54,7 +57,7 @@ class Grounder:
         return made
 
     def ground(
-        self, pixels: NDArray[np.uint8], findings: Mapping[str, str], limits: Limits, together: int = 8
+        self, pixels: NDArray[np.uint8], findings: Mapping[str, str], limits: Limits, together: int = TOGETHER
     ) -> tuple[Grounded, Fit]:
         """Every finding in an image [rows, columns] or [rows, columns, 3]; the image is encoded once.
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from medpipe.core.checkpoints import sha256_of
+from medpipe.core.device import torch_device
 from medpipe.core.errors import ModelError
 from medpipe.core.training.durable import put
 from medpipe.core.vision.florence import Florence
 from medpipe.core.vision.grounding_presets import PRESETS, GroundingPreset
 from medpipe.core.vision.grounding_prompt import TEMPLATES
+
+if TYPE_CHECKING:
+    import torch
 
 MODEL: Final = "medpipe.json"
 WEIGHTS: Final = "model.safetensors"
@@ -46,11 +51,13 @@ def open_model(name: str, preset: str | None, device: str = "cpu") -> GroundingM
     """
     if preset is not None and preset not in PRESETS:
         raise ModelError(f"no preset {preset}; there are {', '.join(PRESETS)}")
+    place = torch_device(device)
     if name == "smoke":
         from medpipe.core.vision.florence_new import new_florence
 
         own = PRESETS["smoke"]
         florence = new_florence("smoke", side=own.side)
+        florence.model.to(place)
         return GroundingModel(florence, own, _facts("smoke", None, own, calibrated=False, trained=False))
     folder = Path(name)
     for which in ("best", "last"):
@@ -61,7 +68,7 @@ def open_model(name: str, preset: str | None, device: str = "cpu") -> GroundingM
         raise ModelError(f"{name}: no such folder, and no name of a hub's model", unavailable=True)
     said = _description(folder)
     own = _preset(said, preset, folder) if said is not None else PRESETS[preset or "florence-2"]
-    florence = _load(str(folder) if folder.is_dir() else name, own.side, device)
+    florence = _load(str(folder) if folder.is_dir() else name, own.side, place)
     weights = folder / WEIGHTS
     digest = sha256_of(weights) if weights.is_file() else None
     calibrated = bool(said and said.get("calibrated"))
@@ -110,11 +117,13 @@ def _preset(said: Mapping[str, Any], given: str | None, folder: Path) -> Groundi
     return own
 
 
-def _load(name: str, side: int, device: str) -> Florence:
+def _load(name: str, side: int, device: torch.device) -> Florence:
     from transformers import AutoConfig, AutoTokenizer, Florence2ForConditionalGeneration
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
+    # Without a network it says so at each of its tries.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     config_path = Path(name) / "config.json"
     if Path(name).is_dir() and not config_path.is_file():
         raise ModelError(f"{name} holds no model: no config.json, no best/{MODEL}", unavailable=True)

@@ -44,6 +44,7 @@ def test_a_presentation_state_refers_to_its_image(run, tmp_path: Path) -> None:
     ("line", "said"),
     [
         (record(source={"path": "x.png", "format": "png"}), "names no DICOM file"),
+        (record(source={"format": "dicom"}), "names no DICOM file"),
         (record(boxes=[{"label": "mass", "xyxy": [0, 0, 500, 500]}]), "outside the image of 128 x 128"),
         (record(boxes=[{"label": "mass", "xyxy": [0, 0]}]), "no xyxy of four numbers"),
         (b'{"id":"x"}\n', "has no boxes"),

@@ -79,3 +79,21 @@ def test_files_are_drawn_in_every_form(run, tmp_path: Path) -> None:
 def test_what_cannot_be_drawn_is_said(run, tmp_path: Path, stdin: bytes, said: bytes) -> None:
     done = run("med-view", "-", "-o", tmp_path / "x.png", stdin=stdin)
     assert done.returncode == 1 and said in done.stderr and b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("source", [{"path": CT, "index": 7}, {"path": CT, "index": "z"}, {"path": "/nowhere.png"}])
+def test_a_record_whose_image_is_gone_is_one_line(run, tmp_path: Path, source: dict) -> None:
+    line = json.dumps({"id": "x", "source": source, "boxes": []}).encode()
+    done = run("med-view", "-o", tmp_path / "x.png", stdin=line)
+    assert done.returncode == 1 and b"Traceback" not in done.stderr and done.stderr.count(b"\n") == 1
+
+
+def test_the_image_of_found_boxes_is_read_again_and_the_truth_laid_over_it(run, tmp_path: Path) -> None:
+    line = json.dumps({"id": "ct", "source": {"path": CT}, "boxes": [{"label": "a", "xyxy": [1, 1, 50, 50]}]}).encode()
+    (tmp_path / "truth.jsonl").write_bytes(line)
+    for name, options in (("plain", ()), ("both", ("--truth", tmp_path / "truth.jsonl"))):
+        assert run("med-view", *options, "-o", tmp_path / f"{name}.svg", stdin=line).returncode == 0
+    assert b"stroke-dasharray" in (tmp_path / "both.svg").read_bytes()
+    assert b"stroke-dasharray" not in (tmp_path / "plain.svg").read_bytes()
+    other = run("med-view", "--truth", tmp_path / "truth.jsonl", "-o", tmp_path / "x.png", CT)
+    assert other.returncode == 1 and b"says nothing of this image" in other.stderr

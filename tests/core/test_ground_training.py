@@ -20,8 +20,8 @@ from medpipe.core.vision.florence import Answer, Decoding
 from medpipe.core.vision.florence_new import new_florence
 from medpipe.core.vision.ground_batch import IGNORED, Example, GroundBatch, join_examples, make_example
 from medpipe.core.vision.ground_objective import GroundObjective
-from medpipe.core.vision.ground_pretrain import train_grounding
 from medpipe.core.vision.ground_settings import GroundSettings, ground_settings
+from medpipe.core.vision.ground_training import train_grounding
 from medpipe.core.vision.grounding_folder import open_model
 from medpipe.core.vision.location_tokens import quantise
 
@@ -194,6 +194,13 @@ def test_what_is_written_is_opened_by_us_and_by_transformers(tmp_path: Path) -> 
 
     plain = Florence2ForConditionalGeneration.from_pretrained(tmp_path / "last")
     assert torch.equal(plain.lm_head.weight, made.model.lm_head.weight)
+
+
+def test_what_a_kill_left_of_a_model_is_written_anew(tmp_path: Path) -> None:
+    (tmp_path / "last").mkdir()
+    (tmp_path / "last/config.json").write_text('{"model_ty')
+    trained(tmp_path)
+    assert open_model(str(tmp_path / "last"), None).facts["trained"]
 
 
 def test_adapters_are_merged_and_nothing_else_has_changed(tmp_path: Path) -> None:

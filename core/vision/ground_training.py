@@ -10,7 +10,7 @@ from medpipe.core.training.batches import BatchSource
 from medpipe.core.training.loop import Line, Outcome, RunOptions, Which, train
 from medpipe.core.vision.ground_batch import GroundBatch
 from medpipe.core.vision.ground_objective import GroundObjective
-from medpipe.core.vision.grounding_folder import digest_of, write_description, write_static, write_weights
+from medpipe.core.vision.grounding_folder import MODEL, digest_of, write_description, write_static, write_weights
 
 
 class _Folder:
@@ -27,7 +27,7 @@ class _Folder:
 
     def describe(self, result: Mapping[str, Any]) -> None:
         for which in ("best", "last"):
-            if (self.path / which).is_dir():
+            if (self.path / which / MODEL).is_file():
                 self._describe(which, result)
 
     def _describe(self, which: str, result: Mapping[str, Any]) -> None:
@@ -37,7 +37,8 @@ class _Folder:
 
     def write_weights(self, which: Which, place: Mapping[str, Any]) -> None:
         folder = self.path / which
-        if not folder.is_dir():
+        # Written last: without it the files before may be torn.
+        if not (folder / MODEL).is_file():
             write_static(folder, self._objective.florence)
         write_weights(folder, self._objective.whole_weights())
         self._describe(which, place)
