@@ -96,11 +96,14 @@ class PictureBatches:
     def batches(self, epoch: int, rank: int, world: int, skip: int = 0) -> Iterator[GroundBatch]:
         """See BatchSource."""
         self._draws[:] = list(self._drawn(epoch, rank, world))[skip:]
+        dense_only = self.shuffled and epoch < self.settings.dense_epochs
         for examples in self._loader():
             if failed := [one for one in examples if isinstance(one, str)]:
                 raise Fatal(BAD_STREAM, failed[0])
             self.replaced += sum(tried > 0 for _, tried in examples)
-            yield join_examples([one for one, _ in examples], self.tokenizer, self.settings, self.knowledge)
+            yield join_examples(
+                [one for one, _ in examples], self.tokenizer, self.settings, self.knowledge, dense_only=dense_only
+            )
 
     def _loader(self) -> DataLoader[tuple[Example, int] | str]:
         """One for all epochs, so that workers live as long: an epoch of few pictures is over sooner than they start."""

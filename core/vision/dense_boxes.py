@@ -11,17 +11,16 @@ from torch import Tensor, nn
 
 from medpipe.core.vision.ground_batch import Example
 
-# Pixels of the input for an image token, each way: the tower's strides multiplied.
-STRIDE: Final = 32
 _EDGES: Final = 5.0
 
 
 class DenseBoxes(nn.Module):
     """One linear layer on image tokens: of every finding whether a box has its middle there, and the box's edges."""
 
-    def __init__(self, width: int, names: Sequence[str], side: int) -> None:
+    def __init__(self, width: int, names: Sequence[str], side: int, stride: int) -> None:
+        """`side` of the input and `stride` of an image token are in pixels."""
         super().__init__()
-        self.names, self.side, self.cells = list(names), side, side // STRIDE
+        self.names, self.side, self.stride, self.cells = list(names), side, stride, side // stride
         self.layer = nn.Linear(width, len(names) * 5)
 
     def forward(self, tokens: Tensor, examples: Sequence[Example]) -> Tensor:
@@ -43,7 +42,7 @@ class DenseBoxes(nn.Module):
         edges = torch.zeros(*middle.shape, 4)
         for number, one in enumerate(examples):
             for label, box in zip(one.labels, one.there, strict=True):
-                column, row = (min(self.cells - 1, int((box[k] + box[k + 2]) / 2 // STRIDE)) for k in (0, 1))
+                column, row = (min(self.cells - 1, int((box[k] + box[k + 2]) / 2 // self.stride)) for k in (0, 1))
                 place = number, row * self.cells + column, self.names.index(label)
                 middle[place] = 1
                 edges[place] = torch.tensor(box / self.side)

@@ -15,7 +15,7 @@ from medpipe.core.metrics.box_precision import average_precisions, match
 from medpipe.core.metrics.box_sets import ImageBoxes, label_numbers
 from medpipe.core.training.objective import Objective
 from medpipe.core.vision.dense_boxes import DenseBoxes
-from medpipe.core.vision.florence import Answer, Decoding, Florence, encoder_states, image_tokens
+from medpipe.core.vision.florence import Answer, Decoding, Florence, encoder_states, image_tokens, tower_stride
 from medpipe.core.vision.ground_batch import IGNORED, Example, GroundBatch
 from medpipe.core.vision.ground_settings import GroundSettings
 from medpipe.core.vision.location_tokens import BINS, centres
@@ -41,7 +41,9 @@ class GroundObjective(Objective):
             self._tower().requires_grad_(False)
         self.dense = None
         if settings.dense_weight:
-            self.dense = DenseBoxes(self.model.config.vision_config.projection_dim, names, settings.side)
+            width = self.model.config.vision_config.projection_dim
+            self.dense = DenseBoxes(width, names, settings.side, tower_stride(self.model))
+            self.rests = settings.dense_epochs > 0
         ids = florence.tokenizer.convert_tokens_to_ids([f"<loc_{place}>" for place in range(BINS)])
         self.first_location = int(ids[0])
         if ids != list(range(ids[0], ids[0] + BINS)):
@@ -59,8 +61,17 @@ class GroundObjective(Objective):
         return self
 
     def forward(self, batch: GroundBatch) -> dict[str, Tensor]:
-        """`loss` over all tokens; `location` and `words` are its parts, the means of their tokens."""
+        """`loss` over all tokens; `location` and `words` are its parts, the means of their tokens; `dense` beside."""
         image = image_tokens(self.model, batch.pixels)
+        parts = {} if batch.dense_only else self._told(image, batch)
+        loss = parts.pop("tokens", image.new_zeros(()))
+        if self.dense is not None:
+            parts["dense"] = self.dense(image, batch.examples)
+            loss = loss + self.settings.dense_weight * parts["dense"]
+        return {"loss": loss, **parts}
+
+    def _told(self, image: Tensor, batch: GroundBatch) -> dict[str, Tensor]:
+        """Cross-entropy of the answers: of all `tokens`, of each `location`, of the other `words`."""
         states, mask = encoder_states(self.model, image[batch.image], batch.prompts, batch.mask)
         logits = self.model(
             encoder_outputs=BaseModelOutput(last_hidden_state=states),
@@ -75,13 +86,11 @@ class GroundObjective(Objective):
         if self.settings.location_spread:
             each = torch.where(located, self._spread(logs, place.clamp(0, BINS - 1)), each)
         # A batch may have no box at all.
-        parts = {"location": (each * located).sum() / located.sum().clamp(min=1),
-                 "words": (each * ~located).sum() / (~located).sum()}  # fmt: skip
-        loss = each.mean()
-        if self.dense is not None:
-            parts["dense"] = self.dense(image, batch.examples)
-            loss = loss + self.settings.dense_weight * parts["dense"]
-        return {"loss": loss, **parts}
+        return {
+            "tokens": each.mean(),
+            "location": (each * located).sum() / located.sum().clamp(min=1),
+            "words": (each * ~located).sum() / (~located).sum(),
+        }
 
     def _shifted(self, answers: Tensor) -> Tensor:
         """What the decoder reads: its first token, then the answer up to the last but one."""
@@ -116,7 +125,7 @@ class GroundObjective(Objective):
         if not count:
             raise ValueError("there are no validation pictures")
         means: dict[str, float | int | None] = {name: value / count for name, value in sums.items()}
-        return means | ({"ap50": self._ap50(images)} if images else {})
+        return means | (self._ap50(images) if images else {})
 
     def _found(self, batch: GroundBatch) -> list[ImageBoxes]:
         """What is found in each picture of a batch, by one beam, in pixels of the input."""
@@ -149,10 +158,12 @@ class GroundObjective(Objective):
             frozenset(label_numbers(self.names, example.names).tolist()),
         )
 
-    def _ap50(self, images: list[ImageBoxes]) -> float:
+    def _ap50(self, images: list[ImageBoxes]) -> dict[str, float | int | None]:
+        """The mean over findings, and of each finding that there is."""
         weights = np.ones((1, len(images)))
         values = [average_precisions(match(images, label, [_IOU]), weights)[0, 0] for label in range(len(self.names))]
-        return float(np.nanmean(values))
+        known = {f"ap50:{name}": float(value) for name, value in zip(self.names, values, strict=True) if value == value}
+        return {"ap50": float(np.mean(list(known.values()))), **known}
 
     def compiled_parts(self) -> list[nn.Module]:
         """The tower, the text encoder and the decoder."""

@@ -19,8 +19,8 @@ class GroundSettings(TrainSettings):
     standard deviation, in bins, of a location's target; 0 for the one bin, as the papers have it. `crop` is the
     largest share of each side that is cut off at random, `flips` and `levels` (the largest change of contrast and
     brightness) are drawn too. `dense_weight` is that of a second loss, for towers that learn from nothing: the image
-    token in which a box has its middle tells the box, through a layer that goes after training. A `lora_rank` of 0
-    trains all weights.
+    token in which a box has its middle tells the box, through a layer that goes after training; the first
+    `dense_epochs` learn by it alone. A `lora_rank` of 0 trains all weights.
     """
 
     template: str = "plain"
@@ -36,6 +36,7 @@ class GroundSettings(TrainSettings):
     repeat_label: bool = False
     location_spread: float = 0.0
     dense_weight: float = 0.0
+    dense_epochs: int = 0
     flips: bool = False
     crop: float = 0.0
     levels: float = 0.0
