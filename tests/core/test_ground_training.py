@@ -60,7 +60,8 @@ class Source:
             rows = order[(step * world + rank) * size :][:size]
             rng = [np.random.default_rng([epoch, int(row)]) if self.shuffled else None for row in rows]
             made = [make_example(*picture(row), NAMES, self.settings, one) for row, one in zip(rows, rng, strict=True)]
-            yield join_examples(made, self.tokenizer, self.settings, None)
+            dense_only = self.shuffled and epoch < self.settings.dense_epochs
+            yield join_examples(made, self.tokenizer, self.settings, None, dense_only=dense_only)
 
 
 def objective(settings: GroundSettings = SETTINGS) -> GroundObjective:
@@ -155,15 +156,26 @@ def test_locations_are_read_together_where_they_are_likelier_than_any_word() -> 
 
 def test_dense_targets_stand_where_the_middle_is() -> None:
     example = make_example(*picture(0), NAMES, SETTINGS, None)
-    middle, edges = DenseBoxes(8, NAMES, 64).targets([example])
+    middle, edges = DenseBoxes(8, NAMES, 64, 32).targets([example])
     (box,) = example.there
     column, row = (int((box[k] + box[k + 2]) / 2 // 32) for k in (0, 1))
     assert middle.nonzero().tolist() == [[0, row * 2 + column, 0]]
     np.testing.assert_allclose(edges[0, row * 2 + column, 0].numpy(), box / 64, rtol=1e-6)
 
 
+def test_by_the_dense_loss_alone_only_the_tower_learns() -> None:
+    made = objective(SETTINGS.override({"dense_weight": 0.5, "dense_epochs": 1}))
+    batch = next(Source(made.settings, made.florence.tokenizer).batches(0, 0, 1))
+    losses = made(batch)
+    assert set(losses) == {"loss", "dense"} and float(losses["loss"]) == pytest.approx(0.5 * float(losses["dense"]))
+    losses["loss"].backward()
+    assert all(one.grad is None for one in made.model.get_decoder().parameters())
+    assert any(one.grad is not None for one in made.model.get_encoder(modality="image").parameters())
+    assert {"location", "words"} < set(made(next(Source(made.settings, made.florence.tokenizer).batches(1, 0, 1))))
+
+
 def test_a_stopped_training_goes_on_as_if_it_had_not(tmp_path: Path) -> None:
-    lively = SETTINGS.override({"crop": 0.3, "flips": True, "levels": 0.2, "dense_weight": 1})
+    lively = SETTINGS.override({"crop": 0.3, "flips": True, "levels": 0.2, "dense_weight": 1, "dense_epochs": 1})
     whole = trained(tmp_path / "whole", lively)
     trained(tmp_path / "cut", lively, stop_after=2)
     again = trained(tmp_path / "cut", lively, resume=True)
