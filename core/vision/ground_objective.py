@@ -14,7 +14,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from medpipe.core.metrics.box_precision import average_precisions, match
 from medpipe.core.metrics.box_sets import ImageBoxes, label_numbers
 from medpipe.core.training.objective import Objective
-from medpipe.core.vision.dense_boxes import DenseBoxes
+from medpipe.core.vision.dense_boxes import DenseBoxes, spread_entropy
 from medpipe.core.vision.florence import Answer, Decoding, Florence, encoder_states, image_tokens, tower_stride
 from medpipe.core.vision.ground_batch import IGNORED, Example, GroundBatch
 from medpipe.core.vision.ground_settings import GroundSettings
@@ -42,7 +42,8 @@ class GroundObjective(Objective):
         self.dense = None
         if settings.dense_weight:
             width = self.model.config.vision_config.projection_dim
-            self.dense = DenseBoxes(width, names, settings.side, tower_stride(self.model))
+            stride = tower_stride(self.model)
+            self.dense = DenseBoxes(width, names, settings.side, stride, settings.location_spread)
             self.rests = settings.dense_epochs > 0
         ids = florence.tokenizer.convert_tokens_to_ids([f"<loc_{place}>" for place in range(BINS)])
         self.first_location = int(ids[0])
@@ -66,7 +67,7 @@ class GroundObjective(Objective):
         parts = {} if batch.dense_only else self._told(image, batch)
         loss = parts.pop("tokens", image.new_zeros(()))
         if self.dense is not None:
-            parts["dense"] = self.dense(image, batch.examples)
+            parts["dense"] = self.dense(image, batch.examples, self._locations())
             loss = loss + self.settings.dense_weight * parts["dense"]
         return {"loss": loss, **parts}
 
@@ -83,11 +84,11 @@ class GroundObjective(Objective):
         place = wanted - self.first_location
         located = (place >= 0) & (place < BINS)
         each = -logs.gather(1, wanted[:, None])[:, 0]
-        if self.settings.location_spread:
-            each = torch.where(located, self._spread(logs, place.clamp(0, BINS - 1)), each)
+        own = logs[:, self.first_location : self.first_location + BINS]
+        each = torch.where(located, spread_entropy(own, place.clamp(0, BINS - 1), self.settings.location_spread), each)
         # A batch may have no box at all.
         return {
-            "tokens": each.mean(),
+            "tokens": each.mean() if self.settings.balance == "tokens" else _by_answer(each, counted),
             "location": (each * located).sum() / located.sum().clamp(min=1),
             "words": (each * ~located).sum() / (~located).sum(),
         }
@@ -99,11 +100,10 @@ class GroundObjective(Objective):
         shifted = torch.cat([begin, answers[:, :-1]], dim=1)
         return shifted.masked_fill(shifted == IGNORED, config.pad_token_id)
 
-    def _spread(self, logs: Tensor, place: Tensor) -> Tensor:
-        """Cross-entropy against a normal law around the bin, cut off at the first and the last."""
-        bins = torch.arange(BINS, device=logs.device)
-        law = torch.softmax(-((bins - place[:, None]) ** 2) / (2 * self.settings.location_spread**2), dim=1)
-        return -(law * logs[:, self.first_location : self.first_location + BINS]).sum(dim=1)
+    def _locations(self) -> Tensor:
+        """The vectors [BINS, width] of the location tokens."""
+        vectors: Tensor = self.model.get_input_embeddings().weight
+        return vectors[self.first_location : self.first_location + BINS]
 
     @torch.no_grad()
     def validate(
@@ -189,3 +189,10 @@ class GroundObjective(Objective):
 
             return merged(self.model)
         return dict(self.model.state_dict())
+
+
+def _by_answer(each: Tensor, counted: Tensor) -> Tensor:
+    """The mean over answers of the means of their tokens' losses `each`, which stand where `counted` [Q, m] is true."""
+    rows = counted.nonzero()[:, 0]
+    sums = each.new_zeros(len(counted)).index_add(0, rows, each)
+    return (sums / counted.sum(dim=1)).mean()

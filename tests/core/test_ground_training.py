@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from medpipe.core.errors import ModelError
 from medpipe.core.training.loop import RunOptions
 from medpipe.core.vision.augment_boxes import augmented
-from medpipe.core.vision.dense_boxes import DenseBoxes
+from medpipe.core.vision.dense_boxes import DenseBoxes, spread_entropy
 from medpipe.core.vision.florence import Answer, Decoding
 from medpipe.core.vision.florence_new import new_florence
 from medpipe.core.vision.ground_batch import IGNORED, Example, GroundBatch, join_examples, make_example
-from medpipe.core.vision.ground_objective import GroundObjective
+from medpipe.core.vision.ground_objective import GroundObjective, _by_answer
 from medpipe.core.vision.ground_settings import GroundSettings, ground_settings
 from medpipe.core.vision.ground_training import train_grounding
 from medpipe.core.vision.grounding_folder import open_model
@@ -136,11 +136,16 @@ def test_the_loss_is_the_cross_entropy_of_transformers() -> None:
 
 
 def test_a_location_is_spread_over_its_neighbours() -> None:
-    made = objective(SETTINGS.override({"location_spread": 2}))
-    logs = torch.log_softmax(torch.randn(1, made.first_location + 1000, generator=torch.Generator().manual_seed(0)), 1)
+    logs = torch.log_softmax(torch.randn(1, 1000, generator=torch.Generator().manual_seed(0)), 1)
     law = np.exp(-((np.arange(1000) - 3.0) ** 2) / 8)
-    expected = -(law / law.sum() * logs[0, made.first_location :].numpy()).sum()
-    assert float(made._spread(logs, torch.tensor([3]))) == pytest.approx(expected, rel=1e-5)
+    expected = -(law / law.sum() * logs[0].numpy()).sum()
+    assert float(spread_entropy(logs, torch.tensor([3]), 2)) == pytest.approx(expected, rel=1e-5)
+    assert float(spread_entropy(logs, torch.tensor([3]), 0)) == pytest.approx(-float(logs[0, 3]))
+
+
+def test_every_answer_counts_alike_where_that_is_asked() -> None:
+    counted = torch.tensor([[True, False, False], [True, True, True]])
+    assert float(_by_answer(torch.tensor([4.0, 1.0, 2.0, 3.0]), counted)) == 3.0
 
 
 def test_locations_are_read_together_where_they_are_likelier_than_any_word() -> None:
@@ -156,11 +161,12 @@ def test_locations_are_read_together_where_they_are_likelier_than_any_word() -> 
 
 def test_dense_targets_stand_where_the_middle_is() -> None:
     example = make_example(*picture(0), NAMES, SETTINGS, None)
-    middle, edges = DenseBoxes(8, NAMES, 64, 32).targets([example])
+    middle, edges = DenseBoxes(8, NAMES, 64, 32, 0).targets([example])
     (box,) = example.there
     column, row = (int((box[k] + box[k + 2]) / 2 // 32) for k in (0, 1))
     assert middle.nonzero().tolist() == [[0, row * 2 + column, 0]]
-    np.testing.assert_allclose(edges[0, row * 2 + column, 0].numpy(), box / 64, rtol=1e-6)
+    assert edges[0, row * 2 + column].tolist() == quantise(example.there, (64, 64))[0].tolist()
+    assert int((edges >= 0).any(dim=-1).sum()) == 1
 
 
 def test_by_the_dense_loss_alone_only_the_tower_learns() -> None:
