@@ -27,7 +27,7 @@ _VISION: Final[dict[str, dict[str, Any]]] = {
 # Width, layers of encoder and of decoder, heads, hidden width, most tokens.
 _TEXT: Final = {
     "smoke": (32, 1, 2, 64, 512),
-    "small": (256, 3, 4, 1024, 1024),
+    "small": (256, 2, 4, 512, 1024),
     "base": (768, 6, 12, 3072, 4096),
     "large": (1024, 12, 16, 4096, 4096),
 }

@@ -73,25 +73,35 @@ class GroundObjective(Objective):
 
     def _told(self, image: Tensor, batch: GroundBatch) -> dict[str, Tensor]:
         """Cross-entropy of the answers: of all `tokens`, of each `location`, of the other `words`."""
-        states, mask = encoder_states(self.model, image[batch.image], batch.prompts, batch.mask)
+        lengths = (batch.answers != IGNORED).sum(dim=1)
+        groups = _alike(lengths)
+        found = [self._answered(image, batch, rows, int(lengths[rows].max())) for rows in groups]
+        each, located = (torch.cat(parts) for parts in zip(*found, strict=True))
+        lengths = lengths[torch.cat(groups)]
+        # A batch may have no box at all.
+        return {
+            "tokens": each.mean() if self.settings.balance == "tokens" else _by_answer(each, lengths),
+            "location": (each * located).sum() / located.sum().clamp(min=1),
+            "words": (each * ~located).sum() / (~located).sum(),
+        }
+
+    def _answered(self, image: Tensor, batch: GroundBatch, rows: Tensor, longest: int) -> tuple[Tensor, Tensor]:
+        """Of some queries the cross-entropy of each token of their answers, in order, and which are locations."""
+        answers = batch.answers[rows, :longest]
+        states, mask = encoder_states(self.model, image[batch.image[rows]], batch.prompts[rows], batch.mask[rows])
         logits = self.model(
             encoder_outputs=BaseModelOutput(last_hidden_state=states),
             attention_mask=mask,
-            decoder_input_ids=self._shifted(batch.answers),
+            decoder_input_ids=self._shifted(answers),
         ).logits
-        counted = batch.answers != IGNORED
-        wanted, logs = batch.answers[counted], torch.log_softmax(logits[counted].float(), dim=-1)
+        counted = answers != IGNORED
+        wanted, logs = answers[counted], torch.log_softmax(logits[counted].float(), dim=-1)
         place = wanted - self.first_location
         located = (place >= 0) & (place < BINS)
         each = -logs.gather(1, wanted[:, None])[:, 0]
         own = logs[:, self.first_location : self.first_location + BINS]
-        each = torch.where(located, spread_entropy(own, place.clamp(0, BINS - 1), self.settings.location_spread), each)
-        # A batch may have no box at all.
-        return {
-            "tokens": each.mean() if self.settings.balance == "tokens" else _by_answer(each, counted),
-            "location": (each * located).sum() / located.sum().clamp(min=1),
-            "words": (each * ~located).sum() / (~located).sum(),
-        }
+        spread = spread_entropy(own, place.clamp(0, BINS - 1), self.settings.location_spread)
+        return torch.where(located, spread, each), located
 
     def _shifted(self, answers: Tensor) -> Tensor:
         """What the decoder reads: its first token, then the answer up to the last but one."""
@@ -159,11 +169,11 @@ class GroundObjective(Objective):
         )
 
     def _ap50(self, images: list[ImageBoxes]) -> dict[str, float | int | None]:
-        """The mean over findings, and of each finding that there is."""
+        """The mean over findings, and of each finding that there is; no mean where there is none."""
         weights = np.ones((1, len(images)))
         values = [average_precisions(match(images, label, [_IOU]), weights)[0, 0] for label in range(len(self.names))]
         known = {f"ap50:{name}": float(value) for name, value in zip(self.names, values, strict=True) if value == value}
-        return {"ap50": float(np.mean(list(known.values()))), **known}
+        return {"ap50": float(np.mean(list(known.values()))) if known else None, **known}
 
     def compiled_parts(self) -> list[nn.Module]:
         """The tower, the text encoder and the decoder."""
@@ -191,8 +201,14 @@ class GroundObjective(Objective):
         return dict(self.model.state_dict())
 
 
-def _by_answer(each: Tensor, counted: Tensor) -> Tensor:
-    """The mean over answers of the means of their tokens' losses `each`, which stand where `counted` [Q, m] is true."""
-    rows = counted.nonzero()[:, 0]
-    sums = each.new_zeros(len(counted)).index_add(0, rows, each)
-    return (sums / counted.sum(dim=1)).mean()
+def _alike(lengths: Tensor) -> list[Tensor]:
+    """Rows of short answers and of long ones: padded to the longest, the short ones would be most of the work."""
+    short = 3 * lengths <= lengths.max()
+    return [rows for some in (short, ~short) if len(rows := some.nonzero()[:, 0])]
+
+
+def _by_answer(each: Tensor, lengths: Tensor) -> Tensor:
+    """The mean over answers of the means of their tokens' losses `each`, which stand one answer after the other."""
+    owners = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
+    sums = each.new_zeros(len(lengths)).index_add(0, owners, each)
+    return (sums / lengths).mean()

@@ -69,7 +69,7 @@ PRESETS: Final = {
         }),
         # For a small model from nothing, and pictures without an up or a left.
         _OWN.override({
-            "name": "ground-small", "side": 160, "epochs": 120, "batch": 16, "lr": 7e-4, "weight_decay": 0.05,
+            "name": "ground-small", "side": 160, "epochs": 100, "batch": 16, "lr": 7e-4, "weight_decay": 0.05,
             "precision": "float32", "tower": "trained", "beams": 1, "tokens": 300, "location_spread": 8,
             "balance": "answers", "dense_weight": 1, "dense_epochs": 40,
             "flips": True, "crop": 0.3, "levels": 0.1, "selection": "ap50",

@@ -19,7 +19,7 @@ from medpipe.core.vision.dense_boxes import DenseBoxes, spread_entropy
 from medpipe.core.vision.florence import Answer, Decoding
 from medpipe.core.vision.florence_new import new_florence
 from medpipe.core.vision.ground_batch import IGNORED, Example, GroundBatch, join_examples, make_example
-from medpipe.core.vision.ground_objective import GroundObjective, _by_answer
+from medpipe.core.vision.ground_objective import GroundObjective, _alike, _by_answer
 from medpipe.core.vision.ground_settings import GroundSettings, ground_settings
 from medpipe.core.vision.ground_training import train_grounding
 from medpipe.core.vision.grounding_folder import open_model
@@ -144,8 +144,21 @@ def test_a_location_is_spread_over_its_neighbours() -> None:
 
 
 def test_every_answer_counts_alike_where_that_is_asked() -> None:
-    counted = torch.tensor([[True, False, False], [True, True, True]])
-    assert float(_by_answer(torch.tensor([4.0, 1.0, 2.0, 3.0]), counted)) == 3.0
+    assert float(_by_answer(torch.tensor([4.0, 1.0, 2.0, 3.0]), torch.tensor([1, 3]))) == 3.0
+
+
+@given(st.lists(st.integers(1, 90), min_size=1, max_size=12))
+def test_answers_of_a_length_are_read_together_and_none_is_lost(lengths: list[int]) -> None:
+    groups = _alike(torch.tensor(lengths))
+    assert sorted(torch.cat(groups).tolist()) == list(range(len(lengths))) and len(groups) <= 2
+
+
+def test_grouping_answers_changes_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = objective(SETTINGS.override({"location_spread": 2, "balance": "answers"})).eval()
+    batch = next(Source(made.settings, made.florence.tokenizer).batches(0, 0, 1))
+    grouped = {name: float(value) for name, value in made(batch).items()}
+    monkeypatch.setattr("medpipe.core.vision.ground_objective._alike", lambda lengths: [torch.arange(len(lengths))])
+    assert grouped == pytest.approx({name: float(value) for name, value in made(batch).items()}, rel=1e-5)
 
 
 def test_locations_are_read_together_where_they_are_likelier_than_any_word() -> None:
@@ -254,7 +267,7 @@ def test_validation_measures_boxes_where_they_choose() -> None:
     assert found["ap50"] == 0 and made.higher_is_better and found["loss"] > 1
     examples = [example for batch in source.batches(0, 0, 1) for example in batch.examples]
     perfect = [made._image(one, [_told(one, name) for name in one.names]) for one in examples]
-    assert made._ap50(perfect) == pytest.approx(1)
+    assert made._ap50(perfect) == {"ap50": pytest.approx(1), "ap50:blob": pytest.approx(1)}
 
 
 def _told(example: Example, name: str) -> Answer:
