@@ -1,0 +1,33 @@
+"""Synonyms of WordNet, through nltk, where its data is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from medpipe.core.errors import ModelError
+
+
+def open_wordnet() -> Callable[[str], frozenset[str]]:
+    """A function from a stem to the single words of its synsets and itself.
+
+    nltk's METEOR looks up stems, not words, and published values come from it: so does this. Raises ModelError,
+    unavailable, without nltk or its data.
+    """
+    try:
+        from nltk.corpus import wordnet
+    except ImportError:
+        raise ModelError("METEOR with WordNet needs nltk: pip install nltk", unavailable=True) from None
+    try:
+        wordnet.ensure_loaded()
+    except (LookupError, OSError):
+        raise ModelError(
+            "nltk finds no WordNet: python -m nltk.downloader wordnet, or leave --wordnet out", unavailable=True
+        ) from None
+
+    @lru_cache(maxsize=1 << 16)
+    def synonyms(stem: str) -> frozenset[str]:
+        names = (lemma.name() for synset in wordnet.synsets(stem) for lemma in synset.lemmas())
+        return frozenset(name for name in names if "_" not in name) | {stem}
+
+    return synonyms
