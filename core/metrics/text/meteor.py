@@ -19,39 +19,56 @@ from medpipe.core.metrics.text.words import Text, Texts
 _RECALL_SHARE: Final = 0.9
 _PENALTY: Final = 0.5
 _POWER: Final = 3
-Places = dict[str, list[int]]
-Synonyms = Callable[[str], frozenset[str]]
+Placed = tuple[int, str]
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Synonymy:
+    """Stems of words in lower case, and of a stem the words that mean the same, itself among them."""
+
+    stem: Callable[[str], str]
+    synonyms: Callable[[str], frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A text's stems, and the places of each word, the last first."""
+    """A text's stems, and by stem the words that have it with their places, the last first."""
 
     stems: list[str]
-    places: Places
+    by_stem: dict[str, list[Placed]]
 
 
 class Meteor:
     """From 0 to 1, upper and lower case alike.
 
     Args:
-        synonyms: of a stem, itself among them, as `open_wordnet` gives them; None for exact words and stems alone.
+        wordnet: as `open_wordnet` gives it; None for exact words and Porter's stems alone.
     """
 
-    def __init__(self, synonyms: Synonyms | None = None) -> None:
-        self._synonyms = synonyms
-        self.name = "meteor_exact_stem" if synonyms is None else "meteor_wordnet"
+    def __init__(self, wordnet: Synonymy | None = None) -> None:
+        self._wordnet = wordnet
+        self._stem = porter_stem if wordnet is None else wordnet.stem
+        self.name = "meteor_exact_stem" if wordnet is None else "meteor_wordnet"
 
     def paired(self, found: Texts, true: Texts) -> Scores:
         """See TextMetric."""
-        each = [self._score(_read(f), _read(t)) for f, t in zip(found, true, strict=True)]
+        each = [self._score(self._read(f), self._read(t)) for f, t in zip(found, true, strict=True)]
         return {self.name: np.array(each)}
 
     def crossed(self, found: Texts, true: Texts) -> Scores:
         """See TextMetric."""
-        theirs = [_read(one) for one in true]
-        rows = [[self._score(mine, other) for other in theirs] for mine in map(_read, found)]
+        theirs = [self._read(one) for one in true]
+        rows = [[self._score(mine, other) for other in theirs] for mine in map(self._read, found)]
         return {self.name: np.array(rows).reshape(len(found), len(true))}
+
+    def _read(self, text: Text) -> _Read:
+        words = [word.lower() for word in text.words]
+        stems = [self._stem(word) for word in words]
+        by_stem: dict[str, list[Placed]] = {}
+        for place in range(len(words) - 1, -1, -1):
+            by_stem.setdefault(stems[place], []).append((place, words[place]))
+        return _Read(stems, by_stem)
 
     def _score(self, found: _Read, true: _Read) -> float:
         if not found.stems or not true.stems:
@@ -63,53 +80,47 @@ class Meteor:
         mean = precision * recall / (_RECALL_SHARE * precision + (1 - _RECALL_SHARE) * recall)
         return mean * (1 - _PENALTY * (_chunks(met) / len(met)) ** _POWER)
 
-    def _align(self, found: _Read, true: _Read) -> list[tuple[int, int]]:
+    def _align(self, found: _Read, true: _Read) -> list[Pair]:
         """Places of words that meet, in order of the found text; each word meets one other at most."""
-        met = _meet(found.places, true.places)
-        mine, theirs = {place for place, _ in met}, {place for _, place in met}
-        left = _places(found.stems, mine)
-        met += _meet(left, _places(true.stems, theirs))
-        if self._synonyms is not None:
+        met: list[Pair] = []
+        for stem in found.by_stem.keys() & true.by_stem.keys():
+            met += _meet(found.by_stem[stem], true.by_stem[stem])
+        if self._wordnet is not None:
             mine, theirs = {place for place, _ in met}, {place for _, place in met}
-            met += _meet_synonyms(_free(found.stems, mine), _free(true.stems, theirs), self._synonyms)
+            met += _meet_synonyms(_left(found.stems, mine), _left(true.stems, theirs), self._wordnet)
         return sorted(met)
 
 
-def _read(text: Text) -> _Read:
-    words = [word.lower() for word in text.words]
-    return _Read([porter_stem(word) for word in words], _places(words, set()))
+def _meet(mine: list[Placed], theirs: list[Placed]) -> list[Pair]:
+    """Words of one stem: equal ones first, then any, from the end of both texts."""
+    if len(mine) == 1 and len(theirs) == 1:
+        return [(mine[0][0], theirs[0][0])]
+    met, unequal, others = [], [], list(theirs)
+    for place, word in mine:
+        at = next((k for k, (_, other) in enumerate(others) if other == word), None)
+        if at is None:
+            unequal.append(place)
+        else:
+            met.append((place, others.pop(at)[0]))
+    return met + list(zip(unequal, (place for place, _ in others), strict=False))
 
 
-def _free(words: list[str], taken: set[int]) -> list[tuple[int, str]]:
-    """Words that are not taken, with their places, the last first."""
-    return [(place, words[place]) for place in range(len(words) - 1, -1, -1) if place not in taken]
+def _left(stems: list[str], taken: set[int]) -> list[Placed]:
+    """Stems that have met none, with their places, the last first."""
+    return [(place, stems[place]) for place in range(len(stems) - 1, -1, -1) if place not in taken]
 
 
-def _places(words: list[str], taken: set[int]) -> Places:
-    found: Places = {}
-    for place, word in _free(words, taken):
-        found.setdefault(word, []).append(place)
-    return found
-
-
-def _meet(mine: Places, theirs: Places) -> list[tuple[int, int]]:
-    """Equal words, from the end of both texts."""
-    return [pair for word in mine if word in theirs for pair in zip(mine[word], theirs[word], strict=False)]
-
-
-def _meet_synonyms(
-    mine: list[tuple[int, str]], theirs: list[tuple[int, str]], synonyms: Synonyms
-) -> list[tuple[int, int]]:
+def _meet_synonyms(mine: list[Placed], theirs: list[Placed], wordnet: Synonymy) -> list[Pair]:
     """Each word, from the end, with the last that is left among its synonyms."""
     met = []
     for place, stem in mine:
-        names = synonyms(stem)
+        names = wordnet.synonyms(stem)
         at = next((k for k, (_, other) in enumerate(theirs) if other in names), None)
         if at is not None:
             met.append((place, theirs.pop(at)[0]))
     return met
 
 
-def _chunks(met: list[tuple[int, int]]) -> int:
+def _chunks(met: list[Pair]) -> int:
     """Runs of pairs that follow one another in both texts."""
-    return 1 + sum(after != (before[0] + 1, before[1] + 1) for before, after in pairwise(met))
+    return 1 + sum(after[0] != before[0] + 1 or after[1] != before[1] + 1 for before, after in pairwise(met))

@@ -1,21 +1,22 @@
-"""Synonyms of WordNet, through nltk, where its data is installed."""
+"""Stems and WordNet's synonyms as nltk's METEOR takes them, where nltk and its data are installed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 
 from medpipe.core.errors import ModelError
+from medpipe.core.metrics.text.meteor import Synonymy
 
 
-def open_wordnet() -> Callable[[str], frozenset[str]]:
-    """A function from a stem to the single words of its synsets and itself.
+def open_wordnet() -> Synonymy:
+    """nltk's own variant of Porter's stems, and of a stem the single words of its synsets and itself.
 
-    nltk's METEOR looks up stems, not words, and published values come from it: so does this. Raises ModelError,
-    unavailable, without nltk or its data.
+    nltk looks up stems, not words, and published values come from it: so does this. Raises ModelError, unavailable,
+    without nltk or its data.
     """
     try:
         from nltk.corpus import wordnet
+        from nltk.stem.porter import PorterStemmer
     except ImportError:
         raise ModelError("METEOR with WordNet needs nltk: pip install nltk", unavailable=True) from None
     try:
@@ -30,4 +31,4 @@ def open_wordnet() -> Callable[[str], frozenset[str]]:
         names = (lemma.name() for synset in wordnet.synsets(stem) for lemma in synset.lemmas())
         return frozenset(name for name in names if "_" not in name) | {stem}
 
-    return synonyms
+    return Synonymy(lru_cache(maxsize=1 << 16)(PorterStemmer().stem), synonyms)
