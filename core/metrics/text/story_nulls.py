@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medpipe.core.metrics.text.means import combined_means, mean
-from medpipe.core.metrics.text.metric import Array, Scores
+from medpipe.core.metrics.text.metric import Array
 from medpipe.core.metrics.text.null_tests import combine_shifts, judge
 from medpipe.core.metrics.text.scored_story import Sampling, ScoredStory
 
@@ -19,33 +18,43 @@ Judged = dict[str, dict[str, Any]]
 def judge_nulls(scored: Sequence[ScoredStory], observed: Mapping[str, float], sampling: Sampling) -> Judged:
     """By null what it is, how many it has, and by metric what `judge` says; none of a kind that no story has."""
     said: Judged = {}
-    windows = [one.windows for one in scored]
     if any(one.anew.shift for one in scored):
-        taken = combine_shifts([_count(one.anew.shift) for one in scored], sampling.permutations, sampling.seed)
-        shifts = [(one, one.anew.shift, taken[:, place]) for place, one in enumerate(scored)]
-        said["shift"] = {"least": sampling.least} | _judged(observed, shifts, windows)
+        said["shift"] = {"least": sampling.least} | _judge_shifts(scored, observed, sampling)
     if any(one.anew.shuffle for one in scored):
-        every = np.arange(sampling.permutations)
-        shuffled = [(one, one.anew.shuffle, every) for one in scored]
-        said["shuffle"] = {"block": max(one.pairing.block for one in scored if one.pairing)}
-        said["shuffle"] |= _judged(observed, shuffled, windows)
+        said["shuffle"] = {"n": sampling.permutations}
+        said["shuffle"]["block"] = max(one.pairing.block for one in scored if one.pairing)
+        for metric, value in observed.items():
+            said["shuffle"][metric] = judge(
+                metric, value, _combined(scored, [_shuffled(one, metric) for one in scored])
+            )
     return said | {name: _judge_streams(name, scored, observed) for name in scored[0].nulls}
 
 
-def _count(null: Scores) -> int:
-    """How many a story can take; it stays as it is where it has none."""
-    return len(next(iter(null.values()))) if null else 1
+def _judge_shifts(scored: Sequence[ScoredStory], observed: Mapping[str, float], sampling: Sampling) -> dict[str, Any]:
+    """Every story takes any of its far shifts or, the last of its choices, stays as it is.
 
-
-_Taken = tuple[ScoredStory, Scores, NDArray[np.int64]]
-
-
-def _judged(observed: Mapping[str, float], taken: Sequence[_Taken], windows: Sequence[int]) -> dict[str, Any]:
-    made: dict[str, Any] = {"n": len(taken[0][2])}
+    Were none to stay, what was observed would be no member of its own null, and p over several stories too small.
+    """
+    counts = [len(one.pairing.shifts) if one.anew.shift and one.pairing else 0 for one in scored]
+    taken = combine_shifts([count + 1 for count in counts], sampling.permutations, sampling.seed)
+    taken = taken[(taken < counts).any(axis=1)]
+    moved = combine_shifts([max(1, count) for count in counts], sampling.permutations, sampling.seed)
+    made: dict[str, Any] = {"n": len(taken)}
     for metric, value in observed.items():
-        parts = [null[metric][at] if null else np.full(len(at), one.observed(metric)) for one, null, at in taken]
-        made[metric] = judge(metric, value, combined_means(parts, windows))
+        means = [np.append(one.anew.shift.get(metric, []), one.observed(metric)) for one in scored]
+        null, spread = (_combined(scored, [each[at[:, k]] for k, each in enumerate(means)]) for at in (taken, moved))
+        made[metric] = judge(metric, value, null, spread)
     return made
+
+
+def _shuffled(one: ScoredStory, metric: str) -> Array:
+    """Of a story the means of its shuffles; a single one, as it is, where it has none."""
+    return one.anew.shuffle[metric] if one.anew.shuffle else np.array([one.observed(metric)])
+
+
+def _combined(scored: Sequence[ScoredStory], parts: Sequence[Array]) -> Array:
+    longest = max(map(len, parts))
+    return combined_means([np.broadcast_to(part, longest) for part in parts], [one.windows for one in scored])
 
 
 def _judge_streams(name: str, scored: Sequence[ScoredStory], observed: Mapping[str, float]) -> dict[str, Any]:
