@@ -65,7 +65,7 @@ def score(run: TextRun) -> int:
         print(f"med-score: {len(matched.ids)} texts scored; {'; '.join(notes)}", file=sys.stderr)
     paired = len(matched.streams) == 2
     via = f"med-score {__version__} text {_digest(run)}"
-    facts = {**panel.facts, "via": [via]}
+    facts = {**panel.facts, "unscored": len(matched.truth.texts) - len(matched.ids), "via": [via]}
     lines = [orjson.dumps(row.record("_difference" if paired else "") | facts) + b"\n" for row in rows]
     publish(b"".join(lines), show(rows, paired=paired), output=run.output, table=run.table, quiet=run.quiet)
     return GOOD
@@ -82,9 +82,8 @@ def _match(run: TextRun) -> _Matched:
     for name, stream in nulls:
         absent = [ident for ident in ids if ident not in stream.texts]
         if absent:
-            raise Fatal(
-                BAD_STREAM, f"--null {name}: {stream.path} lacks {len(absent)} of the texts scored, {absent[0]} first"
-            )
+            said = f"{stream.path} lacks {len(absent)} of the {len(ids)} texts scored, {absent[0]} first"
+            raise Fatal(BAD_STREAM, f"--null {name}: {said}")
     return _Matched(truth, streams, nulls, ids)
 
 

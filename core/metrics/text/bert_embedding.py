@@ -103,7 +103,11 @@ class BertEmbedding:
 
 def _load(folder: str) -> tuple[Any, Any]:
     from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
 
+    # A head that is not wanted, bars of a load that takes a second: nothing that a user can act on.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     options = {"trust_remote_code": False, "local_files_only": True}
     try:
         return AutoTokenizer.from_pretrained(folder, **options), AutoModel.from_pretrained(

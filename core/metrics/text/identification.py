@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import rankdata
 
 from medpipe.core.metrics.text.metric import CUT, Array, Scores, cut_crossed
 from medpipe.core.metrics.text.words import Texts
@@ -42,8 +41,13 @@ def rank_accuracy(alike: Array) -> Array:
     others = alike.shape[1] - 1
     if not others:
         return np.full(alike.shape, np.nan)
-    ranks: Array = rankdata(alike, axis=1)
-    shares: Array = (ranks - 1) / others
+    return np.stack([_shares_below(row) for row in alike]).reshape(alike.shape)
+
+
+def _shares_below(values: Array) -> Array:
+    ordered = np.sort(values)
+    below, up_to = (ordered.searchsorted(values, side) for side in ("left", "right"))
+    shares: Array = (below + up_to - 1) / (2 * (len(values) - 1))
     return shares
 
 
