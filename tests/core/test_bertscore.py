@@ -96,3 +96,13 @@ def test_what_is_no_model_is_refused(bert: str, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"x")
     with pytest.raises(ModelError, match="cannot be loaded"):
         BertEmbedding(str(tmp_path))
+
+
+def test_a_model_that_only_writes_is_refused(bert: str, tmp_path: Path) -> None:
+    config = transformers.GPT2Config(vocab_size=len(VOCABULARY), n_embd=16, n_layer=1, n_head=2)
+    transformers.GPT2Model(config).save_pretrained(tmp_path)
+    transformers.GPT2Tokenizer(vocab={piece: k for k, piece in enumerate(VOCABULARY)}, merges=[]).save_pretrained(
+        tmp_path
+    )
+    with pytest.raises(ModelError, match="is a gpt2, no model like BERT"):
+        BertEmbedding(str(tmp_path))

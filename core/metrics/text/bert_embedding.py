@@ -61,7 +61,8 @@ class BertEmbedding:
         if not 1 <= self.layer <= layers:
             raise ModelError(f"{folder} has {layers} layers, not a layer {self.layer}")
         self._model: Any = model.to(torch_device(device)).eval()
-        self._longest = min(_LONGEST, int(getattr(model.config, "max_position_embeddings", _LONGEST)))
+        told = (getattr(model.config, "max_position_embeddings", _LONGEST), self._tokenizer.model_max_length)
+        self._longest = int(min(_LONGEST, *told))
         self._kept: dict[str, Pieces] = {}
         self.cut = 0
 
@@ -110,9 +111,11 @@ def _load(folder: str) -> tuple[Any, Any]:
     logging.disable_progress_bar()
     options = {"trust_remote_code": False, "local_files_only": True}
     try:
-        return AutoTokenizer.from_pretrained(folder, **options), AutoModel.from_pretrained(
-            folder, use_safetensors=True, **options
-        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+        model = AutoModel.from_pretrained(folder, use_safetensors=True, **options)
     except (OSError, ValueError, KeyError) as error:
         said = " ".join(str(error).split())[:200]
         raise ModelError(f"the BERT model {folder} cannot be loaded: {said}") from None
+    if tokenizer.pad_token is None or model.config.is_encoder_decoder:
+        raise ModelError(f"{folder} is a {model.config.model_type}, no model like BERT")
+    return tokenizer, model
