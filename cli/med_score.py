@@ -135,8 +135,98 @@ def boxes(
     )
 
 
+def text(
+    predictions: Annotated[str, typer.Argument(metavar="PREDICTIONS", help="A stream with text, or -.")],
+    truth: Annotated[str, typer.Option("--truth", metavar="FILE", help="A stream of windows with what was there.")],
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="FILE", help="A second stream: paired differences, first minus second."),
+    ] = None,
+    nulls: Annotated[
+        list[str] | None,
+        typer.Option("--null", metavar="NAME=FILE", help="What noise, or a language model alone, gives; repeatable."),
+    ] = None,
+    text_key: Annotated[str, typer.Option("--text", metavar="NAME", help="Key of what was decoded.")] = "text",
+    truth_key: Annotated[
+        str, typer.Option("--reference", metavar="NAME", help="Key of what was there, in the truth.")
+    ] = "text",
+    by: Annotated[str, typer.Option("--by", metavar="NAME", help="Key of the story, in the truth.")] = "story",
+    order: Annotated[
+        str, typer.Option("--order", metavar="NAME", help="Key of a window's time in its story, in the truth.")
+    ] = "t0",
+    tokenizer: Annotated[
+        str, typer.Option("--tokenizer", metavar="NAME", help="words, lower case without punctuation; or whitespace.")
+    ] = "words",
+    wordnet: Annotated[bool, typer.Option("--wordnet", help="METEOR with synonyms, from nltk and its data.")] = False,
+    bert: Annotated[
+        str | None, typer.Option("--bert", metavar="FOLDER", help="Add BERTScore, and identify windows, by this model.")
+    ] = None,
+    layer: Annotated[
+        int | None, typer.Option("--bert-layer", metavar="N", min=1, help="The layer to take. Default: the last.")
+    ] = None,
+    idf: Annotated[bool, typer.Option("--idf", help="BERTScore weighs pieces by how rare the truth has them.")] = False,
+    device: Annotated[
+        str, typer.Option("--device", metavar="NAME", help="Where --bert computes: cpu, cuda, cuda:N, auto.")
+    ] = "cpu",
+    least: Annotated[
+        float, typer.Option("--min-shift", metavar="X", min=0, help="Null shifts are longer, in the unit of --order.")
+    ] = 30.0,
+    block: Annotated[
+        int | None,
+        typer.Option("--block", metavar="N", min=1, help="Windows shuffled as one. Default: --min-shift."),
+    ] = None,
+    permutations: Annotated[
+        int, typer.Option("--permutations", metavar="N", min=0, help="Shuffles and combined shifts; 0 for neither.")
+    ] = 9999,
+    draws: score_options.Draws = 1000,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the draws.")] = 0,
+    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where the metrics go.")] = "-",
+    table: score_options.Table = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No table and no messages on stderr.")] = False,
+) -> int:
+    """Score decoded text: identification of its window, WER, BLEU-1, METEOR, BERTScore, each beside its nulls.
+
+    Windows are matched by id. Nulls pair the windows of a story anew, shifted in a circle or shuffled in blocks, or are
+    streams of others (--null); p is one-sided, (1 + nulls as good or better) / (1 + nulls). Metrics are JSON Lines on
+    standard output, one line a story and one for all; the table goes to stderr.
+    """
+    score_options.check_draws(draws)
+    check_finite("--min-shift", least)
+    named = score_options.split_nulls(nulls)
+    if named and against is not None:
+        raise typer.BadParameter("--null goes with one stream, not with --against")
+    if bert is None and (idf or layer is not None):
+        raise typer.BadParameter("--idf and --bert-layer go with --bert")
+    from medpipe.cli.text_scores import TextRun, score
+    from medpipe.core.metrics.text.panel import TextSettings
+    from medpipe.core.metrics.text.scored_story import Sampling
+    from medpipe.core.metrics.text.words import TOKENIZERS
+
+    if tokenizer not in TOKENIZERS:
+        raise typer.BadParameter(f"--tokenizer {tokenizer}: it is {' or '.join(TOKENIZERS)}")
+    return score(
+        TextRun(
+            predictions=predictions,
+            truth=truth,
+            against=against,
+            nulls=named,
+            text_key=text_key,
+            truth_key=truth_key,
+            by=by,
+            order=order,
+            settings=TextSettings(tokenizer, wordnet, bert, layer, idf, device),
+            sampling=Sampling(permutations, least, block, draws, seed),
+            output=output,
+            table=table,
+            quiet=quiet,
+        )
+    )
+
+
 app = command_group(
-    NAME, "Score predictions against truth, with confidence intervals.", {"labels": labels, "boxes": boxes}
+    NAME,
+    "Score predictions against truth, with confidence intervals.",
+    {"labels": labels, "boxes": boxes, "text": text},
 )
 
 

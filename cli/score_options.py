@@ -8,6 +8,8 @@ import typer
 
 # An end of a 95 % interval then rests on the two or three outermost draws.
 _FEWEST_DRAWS = 100
+# Nulls that scoring text makes itself.
+_MADE = ("shift", "shuffle")
 
 IdColumn = Annotated[str, typer.Option("--id-column", metavar="NAME", help="The truth table's column of record ids.")]
 Draws = Annotated[
@@ -25,3 +27,14 @@ def check_draws(draws: int) -> None:
     """BadParameter for too few draws to speak of an interval."""
     if 0 < draws < _FEWEST_DRAWS:
         raise typer.BadParameter(f"--draws {draws}: the ends of an interval need {_FEWEST_DRAWS}; 0 makes none")
+
+
+def split_nulls(given: list[str] | None) -> list[tuple[str, str]]:
+    """Names and files of `NAME=FILE`; BadParameter for what is neither, and for the names of nulls that are made."""
+    pairs = []
+    for text in given or []:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path) or name in _MADE:
+            raise typer.BadParameter(f"--null {text}: it is NAME=FILE, the name not {' or '.join(_MADE)}")
+        pairs.append((name, path))
+    return pairs

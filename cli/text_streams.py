@@ -1,0 +1,105 @@
+"""Texts by id of a stream, and of the truth its stories and times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medpipe.cli.exits import BAD_STREAM, NO_STREAM, Fatal
+from medpipe.cli.inputs import InputOptions, enumerate_items
+from medpipe.cli.load import load
+from medpipe.formats.errors import FormatError
+from medpipe.formats.jsonl import Record
+from medpipe.formats.registry import ReadOptions
+
+_FORCED = "teacher_forced"
+
+
+@dataclass(slots=True)
+class TextStream:
+    """Texts by id, in the stream's order, and how many records were errors."""
+
+    path: str
+    texts: dict[str, str] = field(default_factory=dict)
+    errors: int = 0
+
+
+@dataclass(slots=True)
+class TrueTexts(TextStream):
+    """Texts with the story of each, and its time; either is empty where no record tells it."""
+
+    stories: dict[str, str] = field(default_factory=dict)
+    times: dict[str, float] = field(default_factory=dict)
+
+
+def read_texts(path: str, key: str) -> TextStream:
+    """What was decoded, without the true text in sight. Fatal 65 and 66 when it cannot be scored."""
+    found = TextStream(path)
+    for record in _records(path, found):
+        if record.get(_FORCED):
+            raise Fatal(
+                BAD_STREAM, f"{path}: {record['id']} is {_FORCED}: such text repeats what it was given; decode freely"
+            )
+        found.texts[record["id"]] = _text(record, key, path)
+    _check(found, key)
+    return found
+
+
+def read_true_texts(path: str, key: str, by: str, order: str) -> TrueTexts:
+    """What was there. Fatal 65 and 66 when it cannot serve."""
+    found = TrueTexts(path)
+    for record in _records(path, found):
+        ident = record["id"]
+        found.texts[ident] = _text(record, key, path)
+        if record.get(by) is not None:
+            found.stories[ident] = str(record[by])
+        if record.get(order) is not None:
+            found.times[ident] = _time(record, order, path)
+    for name, told in ((by, found.stories), (order, found.times)):
+        if told and len(told) < len(found.texts):
+            lacking = next(ident for ident in found.texts if ident not in told)
+            raise Fatal(BAD_STREAM, f"{path}: {lacking} has no {name}, which others have")
+    _check(found, key)
+    return found
+
+
+def _records(path: str, found: TextStream) -> Iterator[Record]:
+    """The good records of a stream, each id once."""
+    if path != "-" and not Path(path).is_file():
+        raise Fatal(NO_STREAM, f"{path}: no such file")
+    options = InputOptions([path])
+    try:
+        for item in enumerate_items(options):
+            record = load(item, ReadOptions(), keep_source=False)[0]
+            if "error" in record:
+                found.errors += 1
+            else:
+                yield record
+    except FormatError as error:
+        said = str(error)
+        raise Fatal(BAD_STREAM, said if said.startswith(path) else f"{path}: {said}") from None
+    finally:
+        options.close()
+
+
+def _check(found: TextStream, key: str) -> None:
+    if not found.texts:
+        said = f"all {found.errors} records are errors" if found.errors else f"holds no record with {key}"
+        raise Fatal(BAD_STREAM, f"{found.path}: {said}")
+
+
+def _text(record: Record, key: str, path: str) -> str:
+    text = record.get(key)
+    if not isinstance(text, str):
+        raise Fatal(BAD_STREAM, f"{path}: {record['id']} has {'no' if text is None else 'something else as'} {key}")
+    return text
+
+
+def _time(record: Record, order: str, path: str) -> float:
+    value: Any = record[order]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise Fatal(BAD_STREAM, f"{path}: {record['id']} has as {order} no finite number")
+    return float(value)
