@@ -226,7 +226,7 @@ def _rows(path: str, shown: str, ident: str, scheme: str) -> Iterator[_Found]:
     try:
         for row, name in enumerate(iterate_ids(path)):
             line = _row_line(path, row) if scheme.startswith("key:") else b""
-            made = _stream_id(name, line, scheme)
+            made = _stream_id(ident if name is None else name, line, scheme)
             if made is None:
                 yield "failed", f"{ident}:{row}", shown, row, _without_key(scheme)
             else:

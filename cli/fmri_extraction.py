@@ -1,0 +1,177 @@
+"""One run of functional images to its responses: which volumes, which voxels, what is taken out, what is said."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medpipe.cli.exits import WRITE_FAILED, Fatal
+from medpipe.cli.fmri_passes import Passage, Writer
+from medpipe.cli.fmri_places import PlaceOptions, surface_places, volume_places
+from medpipe.core.errors import InputError
+from medpipe.core.fmri.cleaning import Cleaner, CleanOptions
+from medpipe.core.fmri.scrubbing import framewise_displacement
+from medpipe.core.fmri.strategy import strategy_columns
+from medpipe.formats.arrays import INLINE_LIMIT
+from medpipe.formats.bids_derivatives import confounds_of, mask_of
+from medpipe.formats.confounds import Confounds, read_confounds
+from medpipe.formats.errors import FormatError
+from medpipe.formats.jsonl import Record
+from medpipe.formats.run_file import ResponseArray, ResponseWriter, StoredResponses
+from medpipe.formats.series import Series, repetition_time
+from medpipe.formats.volume_mask import read_mask
+
+_DISPLACEMENT = "framewise_displacement"
+
+
+class Store(Protocol):
+    """Makes room for the responses of a run, by its id and their shape [time, voxels]."""
+
+    def create(self, ident: str, shape: tuple[int, int]) -> StoredResponses:
+        """See Store."""
+        ...
+
+
+@dataclass(slots=True)
+class Extraction:
+    """What is done to every run.
+
+    Args:
+        command: for messages.
+        places: grids and smoothing.
+        clean: what is taken out.
+        confounds: the table given; with `siblings` each run has its own.
+        strategy: which columns of it.
+        drop: volumes left out at the beginning.
+        scrub: framewise displacement above which a volume is left out, mm.
+        tr: seconds, in place of the header's.
+        bad: value of voxels that say nothing.
+        siblings: mask and confounds lie beside each run, as BIDS derivatives have them.
+        store: where responses go; None keeps them in memory, for a line.
+        quiet: nothing is said on standard error.
+    """
+
+    command: str
+    places: PlaceOptions
+    clean: CleanOptions
+    confounds: Confounds | None = None
+    strategy: str | None = None
+    drop: int = 0
+    scrub: float | None = None
+    tr: float | None = None
+    bad: float = 0.0
+    siblings: bool = False
+    store: Store | None = None
+    quiet: bool = False
+
+    def __call__(self, record: Record) -> Iterator[Record]:
+        """The record of the responses in place of that of the run. Raises FormatError, InputError, Fatal 74."""
+        series = record.get("bold")
+        if not isinstance(series, Series):
+            raise InputError("not-a-scan", "the record holds no run of functional images")
+        tr = repetition_time(series, self.tr)
+        path = str(record.get("source", {}).get("path", ""))
+        places = self._places_of(series, path)
+        keep, confounds, facts = self._volumes(series, path)
+        cleaning = self.clean != CleanOptions() or confounds is not None
+        cleaner = Cleaner(self.clean, tr, keep, confounds) if cleaning else None
+        passage = Passage(series, places, self.drop, keep, cleaner, self.bad)
+        responses, counts = self._responses(record["id"], passage)
+        self._say(record["id"], counts, places.count)
+        made: Record = {key: value for key, value in record.items() if key != "bold"}
+        mask = np.concatenate([np.zeros(self.drop, bool), keep]).astype("u1")
+        made |= {"tr": tr, "start": round(self.drop * tr, 9), **places.facts, **facts}
+        yield made | {"quality": counts, "responses": responses, **places.arrays, "sample_mask": mask}
+
+    def _places_of(self, series: Series, path: str) -> Any:
+        if not series.is_volume:
+            return surface_places(series, PlaceOptions() if self.siblings else self.places)
+        options = self.places
+        if self.siblings and options.mask is None and (mask := mask_of(path)) is not None:
+            options = replace(options, mask=read_mask(mask))
+        return volume_places(series, options)
+
+    def _volumes(self, series: Series, path: str) -> tuple[NDArray[np.bool_], NDArray[np.float64] | None, Record]:
+        """Which volumes after the dropped ones are kept, their confounds [time, n], and what the record says."""
+        count = series.count - self.drop
+        if count < 1:
+            raise InputError("too-short", f"the run has {series.count} volumes, {self.drop} are dropped: none is left")
+        keep, columns, facts = np.ones(count, bool), None, {}
+        table = self._table(path)
+        if table is not None:
+            _check_length(len(table.values), series.count)
+            if self.scrub is not None:
+                keep = _displacement(table)[self.drop :] <= self.scrub
+            if not keep.any():
+                raise InputError("too-short", f"every volume moves more than {self.scrub:g} mm: none is left")
+            if self.strategy is not None:
+                names = strategy_columns(self.strategy, table.names, table.masks)
+                columns, facts = table.columns(names, self.drop), {"confounds": names}
+        volumes = {"total": series.count, "dropped": self.drop, "scrubbed": int((~keep).sum()), "kept": int(keep.sum())}
+        return keep, columns, {"volumes": volumes, **facts}
+
+    def _table(self, path: str) -> Confounds | None:
+        if self.strategy is None and self.scrub is None:
+            return None
+        return read_confounds(confounds_of(path)) if self.siblings and self.confounds is None else self.confounds
+
+    def _responses(self, ident: str, passage: Passage) -> tuple[Any, dict[str, int]]:
+        if self.store is None:
+            size = 4 * passage.shape[0] * passage.shape[1]
+            if size > INLINE_LIMIT:
+                raise FormatError(
+                    "array-too-large",
+                    f"responses of {size / 2**20:.0f} MiB are too large for a JSON line (limit 64 MiB): -o FILE.h5",
+                )
+            made = ResponseArray(passage.shape)
+            return made.array, _run(passage, made, Path.cwd)
+        try:
+            stored = self.store.create(ident, passage.shape)
+        except OSError as error:
+            raise Fatal(WRITE_FAILED, f"{ident}: {error.strerror}") from None
+        try:
+            writer = ResponseWriter(stored.path, passage.shape)
+            try:
+                return stored, _run(passage, writer, lambda: stored.path.parent)
+            finally:
+                writer.close()
+        except BaseException:
+            stored.path.unlink(missing_ok=True)
+            raise
+
+    def _say(self, ident: str, counts: dict[str, int], total: int) -> None:
+        words = {"constant": "do not change", "not_finite": "hold NaN or infinity"}
+        told = [f"{counts[key]} {said}" for key, said in words.items() if counts[key]]
+        if told and not self.quiet:
+            kept = "NaN in their place" if np.isnan(self.bad) else "zeros in place of what says nothing"
+            print(f"{self.command}: {ident}: of {total} voxels {' and '.join(told)}: {kept}", file=sys.stderr)
+
+
+def _run(passage: Passage, writer: Writer, folder: Callable[[], Path]) -> dict[str, int]:
+    # Readers say in their own way what is wrong with a file: what is left is the disk that is written to.
+    try:
+        return passage.through(writer, folder())
+    except OSError as error:
+        raise Fatal(WRITE_FAILED, f"{folder()}: {error.strerror}") from None
+
+
+def _check_length(rows: int, volumes: int) -> None:
+    if rows != volumes:
+        side, count = ("image", rows - volumes) if rows > volumes else ("table", volumes - rows)
+        raise FormatError(
+            "length-mismatch", f"the confounds have {rows} rows, the image {volumes} volumes: the {side} lacks {count}"
+        )
+
+
+def _displacement(table: Confounds) -> NDArray[np.float64]:
+    """Framewise displacement, mm, as the table has it, else from its six parameters."""
+    if _DISPLACEMENT in table.names:
+        # The first volume has none before it.
+        return np.concatenate([[0.0], table.columns([_DISPLACEMENT], 1)[:, 0]])
+    return framewise_displacement(table.columns(strategy_columns("6p", table.names, {}), 0))
