@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from medpipe.cli.exits import WRITE_FAILED, Fatal
 from medpipe.cli.fmri_passes import Passage, Writer
-from medpipe.cli.fmri_places import PlaceOptions, surface_places, volume_places
+from medpipe.cli.fmri_places import PlaceOptions, Places, surface_places, volume_places
 from medpipe.core.errors import InputError
 from medpipe.core.fmri.cleaning import Cleaner, CleanOptions
 from medpipe.core.fmri.scrubbing import framewise_displacement
@@ -76,9 +77,8 @@ class Extraction:
         if not isinstance(series, Series):
             raise InputError("not-a-scan", "the record holds no run of functional images")
         tr = repetition_time(series, self.tr)
-        path = str(record.get("source", {}).get("path", ""))
-        places = self._places_of(series, path)
-        keep, confounds, facts = self._volumes(series, path)
+        places = self._places_of(series)
+        keep, confounds, facts = self._volumes(series)
         cleaning = self.clean != CleanOptions() or confounds is not None
         cleaner = Cleaner(self.clean, tr, keep, confounds) if cleaning else None
         passage = Passage(series, places, self.drop, keep, cleaner, self.bad)
@@ -89,21 +89,23 @@ class Extraction:
         made |= {"tr": tr, "start": round(self.drop * tr, 9), **places.facts, **facts}
         yield made | {"quality": counts, "responses": responses, **places.arrays, "sample_mask": mask}
 
-    def _places_of(self, series: Series, path: str) -> Any:
+    def _places_of(self, series: Series) -> Places:
         if not series.is_volume:
             return surface_places(series, PlaceOptions() if self.siblings else self.places)
         options = self.places
-        if self.siblings and options.mask is None and (mask := mask_of(path)) is not None:
+        if self.siblings and options.mask is None and (mask := mask_of(series.path)) is not None:
             options = replace(options, mask=read_mask(mask))
         return volume_places(series, options)
 
-    def _volumes(self, series: Series, path: str) -> tuple[NDArray[np.bool_], NDArray[np.float64] | None, Record]:
+    def _volumes(
+        self, series: Series
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64] | None, Record]:
         """Which volumes after the dropped ones are kept, their confounds [time, n], and what the record says."""
         count = series.count - self.drop
         if count < 1:
             raise InputError("too-short", f"the run has {series.count} volumes, {self.drop} are dropped: none is left")
         keep, columns, facts = np.ones(count, bool), None, {}
-        table = self._table(path)
+        table = self._table(series.path)
         if table is not None:
             _check_length(len(table.values), series.count)
             if self.scrub is not None:
@@ -130,7 +132,7 @@ class Extraction:
                     f"responses of {size / 2**20:.0f} MiB are too large for a JSON line (limit 64 MiB): -o FILE.h5",
                 )
             made = ResponseArray(passage.shape)
-            return made.array, _run(passage, made, Path.cwd)
+            return made.array, _run(passage, made, Path(tempfile.gettempdir()))
         try:
             stored = self.store.create(ident, passage.shape)
         except OSError as error:
@@ -138,7 +140,7 @@ class Extraction:
         try:
             writer = ResponseWriter(stored.path, passage.shape)
             try:
-                return stored, _run(passage, writer, lambda: stored.path.parent)
+                return stored, _run(passage, writer, stored.path.parent)
             finally:
                 writer.close()
         except BaseException:
@@ -153,12 +155,12 @@ class Extraction:
             print(f"{self.command}: {ident}: of {total} voxels {' and '.join(told)}: {kept}", file=sys.stderr)
 
 
-def _run(passage: Passage, writer: Writer, folder: Callable[[], Path]) -> dict[str, int]:
+def _run(passage: Passage, writer: Writer, folder: Path) -> dict[str, int]:
     # Readers say in their own way what is wrong with a file: what is left is the disk that is written to.
     try:
-        return passage.through(writer, folder())
+        return passage.through(writer, folder)
     except OSError as error:
-        raise Fatal(WRITE_FAILED, f"{folder()}: {error.strerror}") from None
+        raise Fatal(WRITE_FAILED, f"{folder}: {error.strerror}") from None
 
 
 def _check_length(rows: int, volumes: int) -> None:

@@ -125,10 +125,10 @@ class Passage:
     def _by_columns(self, tiles: Iterator[tuple[int, NDArray[Any]]], writer: Writer) -> dict[str, int]:
         counts = {"constant": 0, "not_finite": 0}
         for start, tile in tiles:
-            values = self._values(tile).astype(np.float64)
-            finite = np.isfinite(values).all(axis=0)
+            values = self._values(tile)
+            finite = np.isfinite(values).all(axis=0) if values.dtype.kind == "f" else np.ones(values.shape[1], bool)
             if not finite.all():
-                values[:, ~finite] = 0
+                values = np.where(finite, values, 0)
             if self.cleaner is None:
                 constant = (values == values[0]).all(axis=0)
                 clean = values[self.keep].astype(np.float32)

@@ -21,7 +21,7 @@ class CiftiSeries(Series):
     image: Any = None
 
     @classmethod
-    def of(cls, image: Any) -> CiftiSeries:
+    def of(cls, path: str, image: Any) -> CiftiSeries:
         """The series of an image that nibabel has opened. FormatError when it is no dense series."""
         from nibabel import cifti2
 
@@ -41,7 +41,7 @@ class CiftiSeries(Series):
             facts = {"affine": np.asarray(places.affine, np.float64).tolist(), **facts}
         tr = float(times.step) * _SECONDS[times.unit] if times.unit in _SECONDS else None
         return cls(
-            "cifti", (len(places), len(times)), image.get_data_dtype(), tr, facts,
+            "cifti", path, (len(places), len(times)), image.get_data_dtype(), tr, facts,
             {"voxels": np.asarray(places.voxel, "<i4"), "vertices": np.asarray(places.vertex, "<i4")}, image=image,
         )  # fmt: skip
 

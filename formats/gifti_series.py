@@ -39,7 +39,7 @@ def open_gifti(path: str) -> Series:
     facts = {"structures": [{"name": structure or "unknown", "start": 0, "stop": count}]}
     step = dict(image.darrays[0].meta).get("TimeStep", "")
     return GiftiSeries(
-        "gifti", (count, len(arrays)), arrays[0].dtype, _tr(step), facts,
+        "gifti", path, (count, len(arrays)), arrays[0].dtype, _tr(step), facts,
         {"vertices": np.arange(count, dtype="<i4")}, arrays=arrays,
     )  # fmt: skip
 

@@ -22,7 +22,6 @@ _AHEAD_BYTES = 1 << 20
 class NiftiSeries(Series):
     """See Series; `offset` is where the values begin, `slope` and `inter` scale them."""
 
-    path: str = ""
     offset: int = 0
     slope: float = 1.0
     inter: float = 0.0
@@ -71,7 +70,7 @@ def open_nifti(path: str) -> Series:
     if isinstance(image, nibabel.Cifti2Image):
         from medpipe.formats.cifti_series import CiftiSeries
 
-        return CiftiSeries.of(image)
+        return CiftiSeries.of(path, image)
     return _series(path, image)
 
 
@@ -91,7 +90,7 @@ def _series(path: str, image: Any) -> NiftiSeries:
         raise FormatError("bad-header", "the header's affine puts the voxels nowhere")
     proxy = image.dataobj
     series = NiftiSeries(
-        "nifti", shape, dtype, _tr(image.header), {"affine": affine.tolist()}, path=path, offset=int(proxy.offset),
+        "nifti", path, shape, dtype, _tr(image.header), {"affine": affine.tolist()}, offset=int(proxy.offset),
         slope=float(proxy.slope), inter=float(proxy.inter), affine=affine,
     )  # fmt: skip
     _check_size(series)

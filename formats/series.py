@@ -22,6 +22,7 @@ class Series:
 
     Args:
         format: `nifti`, `cifti` or `gifti`.
+        path: of the file.
         shape: [x, y, z, time], or [places, time] on a surface.
         dtype: of the values on disk.
         tr: seconds from one volume to the next as the header says; None where it says nothing.
@@ -30,6 +31,7 @@ class Series:
     """
 
     format: str
+    path: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     tr: float | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from medpipe.core.fmri.low_pass import low_passed
 from medpipe.core.fmri.scrubbing import filled
 
 # Of a voxel's own size: what is left below it is rounding.
-_NOTHING = 1e-6
+_NOTHING = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,10 @@ class CleanOptions:
 class Cleaner:
     """The steps for one run.
 
-    Polynomials leave the confounds too, and filters run over both, so that no step brings back what an earlier one
-    took out; the cosines stay as they are, as in nilearn's `clean`. Without a polynomial or `zscore` a voxel keeps
-    its mean.
+    Polynomials, cosines and confounds are one projection: what is left is orthogonal to all of them, as in nilearn's
+    `clean` with `filter="cosine"`. Filters run over confounds and cosines as they run over the responses, so that the
+    projection, which comes after them, does not bring back what they stopped (Lindquist et al. 2019,
+    doi:10.1002/hbm.24528). Without a polynomial or `zscore` a voxel keeps its mean.
 
     Args:
         options: the steps.
@@ -56,7 +58,7 @@ class Cleaner:
     keep: NDArray[np.bool_]
     confounds: NDArray[np.float64] | None = None
     _trend: NDArray[np.float64] | None = field(init=False, default=None)
-    _nuisance: NDArray[np.float64] | None = field(init=False, default=None)
+    _basis: NDArray[np.float32] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         count, kept = len(self.keep), int(self.keep.sum())
@@ -65,44 +67,52 @@ class Cleaner:
             self._trend = polynomials(count, max(orders))
         parts = [cosines(count, self.tr, one.value) for one in self.options.drifts if one.kind == "cosine"]
         if self.confounds is not None:
-            parts.append(self._filtered(self.confounds.astype(np.float64)))
-        columns = sum(part.shape[1] for part in parts)
+            parts.append(self.confounds.astype(np.float64))
+        columns = sum(part.shape[1] for part in parts) + (0 if self._trend is None else self._trend.shape[1])
         if columns >= kept:
             raise InputError("too-short", f"{columns} regressors leave nothing of {kept} volumes")
-        if columns:
-            self._nuisance = _orthonormal(np.concatenate(parts, axis=1)[self.keep])
+        bases = []
+        if parts:
+            bases.append(_orthonormal(self._filtered(np.concatenate(parts, axis=1))[self.keep]))
+        if self._trend is not None and not self.options.filters:
+            bases.append(np.linalg.qr(self._trend[self.keep])[0])
+        if bases:
+            self._basis = np.concatenate(bases, axis=1).astype(np.float32)
 
-    def __call__(self, signal: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def __call__(self, signal: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """The kept volumes of a block of voxels, clean, and which of the voxels had nothing but rounding left.
 
         Args:
-            signal: [time, voxels], all of it finite; overwritten.
+            signal: [time, voxels], all of it finite.
 
         Returns:
             [kept, voxels], and [voxels]: constant from the beginning, or explained altogether.
         """
-        size = np.sqrt(np.einsum("tv,tv->v", signal, signal) / len(signal))
-        constant = (signal == signal[0]).all(axis=0)
-        signal = self._filtered(signal)[self.keep]
-        if self._nuisance is not None:
-            signal -= self._nuisance @ (self._nuisance.T @ signal)
-        if not self.options.zscore:
-            return signal.astype(np.float32), constant
-        if len(signal) < 2:
-            raise InputError("too-short", f"{len(signal)} volumes have no standard deviation")
-        signal -= signal.mean(axis=0)
-        spread = np.sqrt(np.einsum("tv,tv->v", signal, signal) / (len(signal) - 1))
-        constant |= spread <= _NOTHING * size
-        signal /= np.where(constant, np.inf, spread)
-        return signal.astype(np.float32), constant
+        centre = signal.mean(axis=0, dtype=np.float64)
+        # About their means, values have the digits that single precision holds.
+        moving = signal - centre
+        left = (self._filtered(moving) if self.options.filters else moving)[self._kept()].astype(np.float32)
+        size = np.sqrt(np.einsum("tv,tv->v", left, left) / len(left))
+        constant: NDArray[np.bool_] = (signal == signal[0]).all(axis=0)
+        if self._basis is not None:
+            left -= self._basis @ (self._basis.T @ left)
+        if self.options.zscore:
+            constant |= _standardise(left, size)
+        elif self._trend is None:
+            left += centre.astype(np.float32)
+        left[:, constant & (self._trend is not None or self.options.zscore)] = 0
+        return left, constant
+
+    def _kept(self) -> Any:
+        # A slice copies nothing.
+        return slice(None) if self.keep.all() else self.keep
 
     def _filtered(self, signal: NDArray[np.float64]) -> NDArray[np.float64]:
         """[time, n] without polynomials and what the filters stop, all times still there."""
         if self._trend is not None:
-            kept = self._trend[self.keep]
             # Scrubbed volumes do not bend the trend.
-            weights = self._trend.T @ signal if self.keep.all() else np.linalg.lstsq(kept, signal[self.keep])[0]
-            signal -= self._trend @ weights
+            weights = np.linalg.lstsq(self._trend[self.keep], signal[self.keep])[0]
+            signal = signal - self._trend @ weights
         if self.options.filters:
             signal = filled(signal, self.keep)
         for drift in self.options.drifts:
@@ -111,6 +121,17 @@ class Cleaner:
         if self.options.low_pass is not None:
             signal = low_passed(signal, self.tr, self.options.low_pass)
         return signal
+
+
+def _standardise(signal: NDArray[np.float32], size: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Mean 0 and sample standard deviation 1 in place; true, and zeros, where nothing is left of a size."""
+    if len(signal) < 2:
+        raise InputError("too-short", f"{len(signal)} volumes have no standard deviation")
+    signal -= signal.mean(axis=0)
+    spread = np.sqrt(np.einsum("tv,tv->v", signal, signal) / (len(signal) - 1))
+    nothing: NDArray[np.bool_] = spread <= _NOTHING * size
+    signal *= np.where(nothing, 0, 1 / np.where(nothing, 1, spread)).astype(np.float32)
+    return nothing
 
 
 def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
