@@ -2,18 +2,17 @@
 
 Usage: python bench/fmri_extract.py [--small]     (needs pip install -e ".[bench]")
 
-A simulated run of 84x84x54 voxels and 240 volumes, int16, 3 mm, TR 2 s, mask of 97,000 voxels, with drift, 24 confounds
-that leak into it, and noise. Every figure is of a fresh process, imports excluded: from the path of the image to the
-responses, which fmri-extract writes to HDF5 and syncs to the disk while NiftiMasker keeps them in memory. The methods take
-turns over five rounds, and the median counts. Cleaned: linear detrending, cosine high-pass at 0.01 Hz, 24 confounds,
-z-score. Memory is the largest resident set of the process; 2400 volumes are a file of 1.8 GB.
+A simulated run of 84x84x54 voxels and 240 volumes, int16, 3 mm, TR 2 s, with drift, 24 confounds that leak into it,
+and noise; about 97,000 voxels in the mask. Every figure is of a fresh process on one thread, imports excluded: from the
+path of the image to the responses, which fmri-extract writes to HDF5 and syncs to the disk, while NiftiMasker keeps
+them in memory. The methods take turns over five rounds, and the median counts. Cleaned: linear detrending, cosine
+high-pass at 0.01 Hz, 24 confounds, z-score. Memory is the largest resident set of the process; 2400 volumes are 1.8 GB.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -21,10 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")
-
 import numpy as np
+from process import ONE_THREAD
 
 SHAPE, TR, PERIOD, ROUNDS = (84, 84, 54), 2.0, 100.0, 5
 SMALL = (40, 40, 30)
@@ -34,8 +31,8 @@ TOLERANCE = {False: 1e-5, True: 1e-4}
 MOST_MIB, GROWTH = 200, 1.1
 
 
-def simulate(folder: Path, shape: tuple[int, int, int], count: int, *, packed: bool) -> None:
-    """bold.nii, with `packed` bold.nii.gz too, mask.nii and confounds.tsv; written volume by volume."""
+def simulate(folder: Path, shape: tuple[int, int, int], count: int) -> None:
+    """bold.nii, bold.nii.gz, mask.nii and confounds.tsv; written volume by volume."""
     import nibabel
     from isal import igzip
     from scipy.signal import lfilter
@@ -58,9 +55,7 @@ def simulate(folder: Path, shape: tuple[int, int, int], count: int, *, packed: b
     header.set_xyzt_units("mm", "sec")
     header.set_sform(affine, 1)
     header["vox_offset"], header["magic"] = 352, b"n+1"
-    streams = [(folder / "bold.nii").open("wb")]
-    if packed:
-        streams.append(igzip.open(folder / "bold.nii.gz", "wb", compresslevel=2))
+    streams = [(folder / "bold.nii").open("wb"), igzip.open(folder / "bold.nii.gz", "wb", compresslevel=2)]
     for stream in streams:
         stream.write(header.binaryblock + b"\0" * 4)
     for time_point in range(count):
@@ -80,15 +75,20 @@ def expanded(motion: np.ndarray) -> tuple[np.ndarray, list[str]]:
     return np.concatenate(list(parts.values()), axis=1), [f"{name}{suffix}" for suffix in parts for name in six]
 
 
-def ours(image: Path, mask: Path, table: Path, out: Path, *, cleaned: bool) -> tuple[float, np.ndarray | None]:
-    import h5py
-    import isal.igzip_threaded
+def resident_mib() -> float:
+    """The largest resident set; getrusage would count what the parent held when it forked."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM:"))) / 1024
+
+
+def ours(image: Path, mask: Path, table: Path, out: Path, *, cleaned: bool) -> dict[str, float]:
+    import isal.igzip_threaded  # noqa: F401
     import nibabel  # noqa: F401
 
-    import medpipe.cli.fmri_setup
+    from medpipe.cli.fmri_setup import Given, extract
     from medpipe.cli.options import RunOptions
 
-    given = medpipe.cli.fmri_setup.Given(
+    given = Given(
         mask=str(mask), labels=None, confounds=str(table) if cleaned else None, strategy="24p" if cleaned else None,
         drop=0, scrub=None, detrend=("poly:1", f"cosine:{PERIOD}") if cleaned else (), low_pass=None, zscore=cleaned,
         fwhm=None, tr=None, bad_voxels="zero", bids=None, subject=None, task=None, session=None, run=None, space=None,
@@ -96,17 +96,14 @@ def ours(image: Path, mask: Path, table: Path, out: Path, *, cleaned: bool) -> t
     # Freeing the blocks of an earlier round is not of this one.
     out.unlink(missing_ok=True)
     start = time.perf_counter()
-    code = medpipe.cli.fmri_setup.extract("fmri-extract", RunOptions(inputs=[str(image)], output=str(out)), given)
+    code = extract("fmri-extract", RunOptions(inputs=[str(image)], output=str(out)), given)
     taken = time.perf_counter() - start
     if code:
         raise SystemExit(f"fmri-extract ended with {code}")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    ours.peak = peak  # type: ignore[attr-defined]  # before the comparison reads everything
-    with h5py.File(out) as file:
-        return taken, file["responses"][()] if file["responses"].size < 5e7 else None
+    return {"seconds": taken, "mib": resident_mib()}
 
 
-def theirs(image: Path, mask: Path, table: Path, out: Path, *, cleaned: bool) -> tuple[float, np.ndarray | None]:
+def theirs(image: Path, mask: Path, table: Path, out: Path, *, cleaned: bool) -> dict[str, float]:
     from nilearn.maskers import NiftiMasker
 
     options = {"standardize": None, "detrend": False}
@@ -118,74 +115,76 @@ def theirs(image: Path, mask: Path, table: Path, out: Path, *, cleaned: bool) ->
     confounds = np.loadtxt(table, skiprows=1) if cleaned else None
     start = time.perf_counter()
     made = NiftiMasker(mask_img=str(mask), **options).fit().transform(str(image), confounds=confounds)
-    taken = time.perf_counter() - start
-    theirs.peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # type: ignore[attr-defined]
-    return taken, made
+    figures = {"seconds": time.perf_counter() - start, "mib": resident_mib()}
+    np.save(out, made)
+    return figures
 
 
-METHODS = {"ours": ours, "theirs": theirs}
+METHODS = {"ours": (ours, "h5"), "theirs": (theirs, "npy")}
 
 
 def measure(method: str, folder: Path, suffix: str, *, cleaned: bool) -> dict[str, float]:
     """Seconds and MiB of one fresh process."""
     command = [sys.executable, __file__, "--one", method, str(folder), suffix, str(int(cleaned))]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, **ONE_THREAD}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
+def result(method: str, folder: Path, suffix: str, *, cleaned: bool) -> Path:
+    return folder / f"{method}{suffix}.{'cleaned' if cleaned else 'plain'}.{METHODS[method][1]}"
+
+
 def one(method: str, folder: Path, suffix: str, *, cleaned: bool) -> None:
-    out = folder / f"{method}{suffix}{int(cleaned)}"
-    call = METHODS[method]
-    taken, made = call(
-        folder / f"bold{suffix}", folder / "mask.nii", folder / "confounds.tsv", out.with_name(out.name + ".h5"),
-        cleaned=cleaned,
-    )  # fmt: skip
-    if made is not None:
-        np.save(out.with_name(out.name + ".npy"), made)
-    print(json.dumps({"seconds": taken, "mib": call.peak / 1024}))  # type: ignore[attr-defined]
+    sides = folder / f"bold{suffix}", folder / "mask.nii", folder / "confounds.tsv"
+    out = result(method, folder, suffix, cleaned=cleaned)
+    print(json.dumps(METHODS[method][0](*sides, out, cleaned=cleaned)))
 
 
 def difference(folder: Path, suffix: str, *, cleaned: bool) -> float:
     """The largest between the two, of uncleaned values relative to them."""
-    left, right = (np.load(folder / f"{name}{suffix}{int(cleaned)}.npy") for name in ("ours", "theirs"))
+    import h5py
+
+    with h5py.File(result("ours", folder, suffix, cleaned=cleaned)) as file:
+        left = file["responses"][()]
+    right = np.load(result("theirs", folder, suffix, cleaned=cleaned))
     scale = 1.0 if cleaned else np.maximum(np.abs(right), 1e-6)
     return float((np.abs(left - right) / scale).max())
 
 
+def compare(folder: Path, suffix: str, rounds: int, *, cleaned: bool) -> str:
+    found = {method: [] for method in METHODS}
+    for _ in range(rounds):
+        for method, runs in found.items():
+            runs.append(measure(method, folder, suffix, cleaned=cleaned))
+    left, right = (statistics.median(run["seconds"] for run in runs) for runs in found.values())
+    mib = " | ".join(f"{max(run['mib'] for run in runs):.0f}" for runs in found.values())
+    apart = f"{difference(folder, suffix, cleaned=cleaned):.1e} | {TOLERANCE[cleaned]:.0e}"
+    ratio = f"{right / left:.1f} | {BARS[suffix, cleaned]}"
+    return f"| {suffix} | {'yes' if cleaned else 'no'} | {left:.2f} | {right:.2f} | {ratio} | {apart} | {mib} |"
+
+
 def main() -> None:
-    small = "--small" in sys.argv
-    shape, counts, rounds = (SMALL, (120, 360), 1) if small else (SHAPE, (240, 2400), ROUNDS)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        simulate(folder, shape, counts[0], packed=True)
-        print("| file | cleaned | fmri-extract, s | NiftiMasker, s | ratio | bar | difference | MiB | NiftiMasker, MiB |")
-        print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-        for (suffix, cleaned), bar in BARS.items():
-            found = {method: [] for method in METHODS}
-            for _ in range(rounds):
-                for method in METHODS:
-                    found[method].append(measure(method, folder, suffix, cleaned=cleaned))
-            left, right = (statistics.median(run["seconds"] for run in found[method]) for method in METHODS)
-            apart = difference(folder, suffix, cleaned=cleaned)
-            mib = [max(run["mib"] for run in found[method]) for method in METHODS]
-            print(
-                f"| {suffix} | {'yes' if cleaned else 'no'} | {left:.2f} | {right:.2f} | {right / left:.1f} | {bar} |"
-                f" {apart:.1e} (bar {TOLERANCE[cleaned]:.0e}) | {mib[0]:.0f} | {mib[1]:.0f} |"
-            )
-            sys.stdout.flush()
-    print(f"\n| file | cleaned | MiB at {counts[0]} volumes | at {counts[1]} | bars |")
-    print("| --- | --- | --- | --- | --- |")
+    shape, counts, rounds = (SMALL, (120, 360), 1) if "--small" in sys.argv else (SHAPE, (240, 2400), ROUNDS)
     peaks = {}
+    print("| file | cleaned | fmri-extract, s | NiftiMasker, s | ratio | bar | difference | bar | MiB | its MiB |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for count in counts:
         with tempfile.TemporaryDirectory() as name:
-            simulate(Path(name), shape, count, packed=True)
+            folder = Path(name)
+            simulate(folder, shape, count)
             for suffix, cleaned in BARS:
-                peaks[suffix, cleaned, count] = measure("ours", Path(name), suffix, cleaned=cleaned)["mib"]
+                if count == counts[0]:
+                    print(compare(folder, suffix, rounds, cleaned=cleaned), flush=True)
+                peaks[suffix, cleaned, count] = measure("ours", folder, suffix, cleaned=cleaned)
+                result("ours", folder, suffix, cleaned=cleaned).unlink()
+    print(f"\n| file | cleaned | MiB at {counts[0]} volumes | at {counts[1]} | s at {counts[1]} | bar |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for suffix, cleaned in BARS:
-        pair = [peaks[suffix, cleaned, count] for count in counts]
-        bars = f"{MOST_MIB}, and {GROWTH} times"
-        print(f"| {suffix} | {'yes' if cleaned else 'no'} | {pair[0]:.0f} | {pair[1]:.0f} | {bars} |")
+        few, many = (peaks[suffix, cleaned, count] for count in counts)
+        figures = f"{few['mib']:.0f} | {many['mib']:.0f} | {many['seconds']:.1f}"
+        print(f"| {suffix} | {'yes' if cleaned else 'no'} | {figures} | {MOST_MIB} MiB, and {GROWTH} times |")
 
 
 if __name__ == "__main__":

@@ -97,9 +97,7 @@ class Extraction:
             options = replace(options, mask=read_mask(mask))
         return volume_places(series, options)
 
-    def _volumes(
-        self, series: Series
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float64] | None, Record]:
+    def _volumes(self, series: Series) -> tuple[NDArray[np.bool_], NDArray[np.float64] | None, Record]:
         """Which volumes after the dropped ones are kept, their confounds [time, n], and what the record says."""
         count = series.count - self.drop
         if count < 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,11 @@ from medpipe.core.fmri.parcels import ParcelMeans
 from medpipe.core.fmri.smoothing import smoothed
 from medpipe.formats.series import Series
 from medpipe.formats.volume_mask import VoxelGrid, check_same_space
+
+# Puts the wanted values of a volume, flat as on disk, into a row.
+Take = Callable[[NDArray[Any], NDArray[Any]], None]
+# Of values that are not as they were on disk.
+_MADE = np.dtype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class Places:
     Args:
         count: how many.
         dtype: of what `take` gives: that of the file, or float32 in its unit where `made` is true.
-        take: puts the values of a volume, flat as on disk, into a row.
+        take: see Take.
         made: whether the values are scaled already.
         facts: keys of the record.
         arrays: arrays of the record with a row for each column, or for each voxel behind one.
@@ -40,7 +45,7 @@ class Places:
 
     count: int
     dtype: np.dtype[Any]
-    take: Callable[[NDArray[Any], NDArray[Any]], None]
+    take: Take
     made: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
@@ -65,7 +70,23 @@ def volume_places(series: Series, options: PlaceOptions) -> Places:
         InputError: there is neither, or no voxel is in both.
     """
     shape, affine = series.shape[:3], np.asarray(series.facts["affine"])
-    inside = np.ones(shape, bool)
+    inside, facts = _inside(shape, affine, options)
+    voxels = np.argwhere(inside)
+    index: NDArray[np.intp] = np.asarray(np.ravel_multi_index(tuple(voxels.T), shape, order="F"))
+    arrays = {"voxels": voxels.astype("<i4")}
+    if options.atlas is not None:
+        take = _smoother(series, index, affine, options.fwhm)
+        return _parcels(take, options.atlas.values[inside], Places(0, _MADE, take, True, facts, arrays))
+    if options.fwhm is not None:
+        return Places(len(index), _MADE, _smoother(series, index, affine, options.fwhm), True, facts, arrays)
+    return Places(len(index), series.dtype, _taker(index), facts=facts, arrays=arrays)
+
+
+def _inside(
+    shape: tuple[int, ...], affine: NDArray[np.float64], options: PlaceOptions
+) -> tuple[NDArray[np.bool_], dict[str, Any]]:
+    """The voxels that are wanted, [x, y, z], and what the record says of them."""
+    inside: NDArray[np.bool_] = np.ones(shape, bool)
     facts: dict[str, Any] = {"shape": list(shape)}
     if options.mask is None and options.atlas is None:
         raise InputError("no-mask", "a volume needs --mask or --labels, which say what voxels are wanted")
@@ -76,30 +97,26 @@ def volume_places(series: Series, options: PlaceOptions) -> Places:
     if options.atlas is not None:
         check_same_space("atlas", options.atlas, shape, affine)
         inside &= options.atlas.values != 0
-    voxels = np.argwhere(inside)
-    if not len(voxels):
+        facts["atlas"] = {"sha256": options.atlas.digest()}
+    if not inside.any():
         raise InputError("empty-mask", "no voxel of the atlas is inside the mask")
-    index = np.ravel_multi_index(tuple(voxels.T), shape, order="F")
-    arrays: dict[str, NDArray[Any]] = {"voxels": voxels.astype("<i4")}
-    if options.atlas is None:
-        if options.fwhm is None:
-            return Places(len(index), series.dtype, _taker(index), facts=facts, arrays=arrays)
-        return Places(len(index), np.dtype(np.float32), _smoother(series, index, affine, options.fwhm), True, facts, arrays)
-    labels = options.atlas.values[inside]
+    return inside, facts
+
+
+def _parcels(take: Take, labels: NDArray[np.int64], voxels: Places) -> Places:
+    """Means over the voxels of each label, in place of the voxels."""
     means = ParcelMeans(labels)
-    facts["atlas"] = {"sha256": options.atlas.digest(), "parcels": len(means.names)}
-    arrays |= {"labels": means.names.astype("<i8"), "parcel": means.places.astype("<i4")}
-    values = _smoother(series, index, affine, options.fwhm)
+    values = np.empty(len(labels), np.float32)
 
     def average(volume: NDArray[Any], row: NDArray[Any]) -> None:
-        found = np.empty(len(index), np.float32)
-        values(volume, found)
-        row[:] = means(found)
+        take(volume, values)
+        row[:] = means(values)
 
-    return Places(len(means.names), np.dtype(np.float32), average, True, facts, arrays)
+    arrays = {"labels": means.names.astype("<i8"), **voxels.arrays, "parcel": means.places.astype("<i4")}
+    return replace(voxels, count=len(means.names), take=average, arrays=arrays)
 
 
-def _taker(index: NDArray[np.intp]) -> Callable[[NDArray[Any], NDArray[Any]], None]:
+def _taker(index: NDArray[np.intp]) -> Take:
     def take(volume: NDArray[Any], row: NDArray[Any]) -> None:
         # Every index is inside; without a mode numpy goes through a copy.
         np.take(volume, index, out=row, mode="clip")
@@ -107,9 +124,7 @@ def _taker(index: NDArray[np.intp]) -> Callable[[NDArray[Any], NDArray[Any]], No
     return take
 
 
-def _smoother(
-    series: Series, index: NDArray[np.intp], affine: NDArray[np.float64], fwhm: float | None
-) -> Callable[[NDArray[Any], NDArray[Any]], None]:
+def _smoother(series: Series, index: NDArray[np.intp], affine: NDArray[np.float64], fwhm: float | None) -> Take:
     """Values in the file's unit, through a Gaussian where one is asked for."""
     shape = series.shape[:3]
 

@@ -61,7 +61,9 @@ def find_runs(folder: str, wanted: Wanted) -> list[str]:
         raise FormatError("missing-file", f"{folder}: no preprocessed run of {subject} that is asked for{there}")
     spaces = sorted({entities(path.name).get("space", NATIVE) for path in found})
     if len(spaces) > 1:
-        raise FormatError("ambiguous", f"{folder}: the runs are there in several spaces, choose one: {', '.join(spaces)}")
+        raise FormatError(
+            "ambiguous", f"{folder}: the runs are there in several spaces, choose one: {', '.join(spaces)}"
+        )
     return [str(path) for path in found]
 
 

@@ -29,7 +29,11 @@ class CiftiSeries(Series):
             axes = [image.header.get_axis(number) for number in range(image.ndim)]
         except Exception as error:  # a damaged matrix may raise anything at all
             raise FormatError("bad-header", "the CIFTI matrix is damaged") from error
-        if len(axes) != 2 or not isinstance(axes[0], cifti2.SeriesAxis) or not isinstance(axes[1], cifti2.BrainModelAxis):
+        if (
+            len(axes) != 2
+            or not isinstance(axes[0], cifti2.SeriesAxis)
+            or not isinstance(axes[1], cifti2.BrainModelAxis)
+        ):
             raise FormatError("not-4d", "the CIFTI file is no dense series (.dtseries.nii)")
         times, places = axes
         structures = [

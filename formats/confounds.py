@@ -39,7 +39,7 @@ class Confounds:
         chosen = self.values[first:, [self.names.index(name) for name in names]]
         absent = ~np.isfinite(chosen)
         leading = np.logical_and.accumulate(absent, axis=0)
-        gaps = (absent & ~leading).any(axis=0) | leading.all(axis=0)
+        gaps: NDArray[np.bool_] = np.asarray((absent & ~leading).any(axis=0) | leading.all(axis=0))
         if gaps.any():
             named = ", ".join(name for name, gap in zip(names, gaps, strict=True) if gap)
             raise FormatError("bad-confounds", f"the confounds have no number in some rows of {named}")

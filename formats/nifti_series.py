@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,18 +36,19 @@ class NiftiSeries(Series):
         try:
             with open_plain(self.path) as stream:
                 _skip(stream, self.offset)
-                for number in range(self.count):
+                while number < self.count:
                     _fill(stream, buffer)
                     yield volume
+                    number += 1
                 # The end of a gzip file holds its checksum.
                 stream.read(1)
         except EOFError:
-            raise self._short(number) from None
+            raise FormatError("truncated", self._short(number)) from None
         except (OSError, ValueError, _gzip_error()) as error:
             raise FormatError("damaged", f"the image is damaged after {number} of its {self.count} volumes") from error
 
-    def _short(self, number: int) -> FormatError:
-        return FormatError("truncated", f"the header names {self.count} volumes, the file ends in number {number + 1}")
+    def _short(self, whole: int) -> str:
+        return f"the header names {self.count} volumes, the file ends after {whole}"
 
     def scaled(self, values: NDArray[Any]) -> NDArray[Any]:
         """See Series."""
@@ -116,28 +118,28 @@ def _check_size(series: NiftiSeries) -> None:
         raise FormatError("truncated", f"the header names {series.count} volumes, the file holds {max(held, 0)}")
 
 
-def open_plain(path: str) -> BinaryIO:
+def open_plain(path: str) -> io.RawIOBase | io.BufferedIOBase:
     """A file's plain bytes, unpacked ahead on a thread where it is gzip."""
     with open(path, "rb") as stream:
         packed = stream.read(2) == GZIP_MAGIC
     if not packed:
-        return open(path, "rb", buffering=0)
+        return io.FileIO(path)
     from isal import igzip_threaded
 
-    unpacked: Any = igzip_threaded.open(path, "rb", threads=1, block_size=_AHEAD_BYTES)
+    unpacked: io.BufferedReader = igzip_threaded.open(path, "rb", threads=1, block_size=_AHEAD_BYTES)
     return unpacked
 
 
-def _fill(stream: BinaryIO, buffer: memoryview) -> None:
+def _fill(stream: io.RawIOBase | io.BufferedIOBase, buffer: memoryview) -> None:
     # Some readers give less than was asked for.
     while buffer:
-        count = stream.readinto(buffer)  # type: ignore[attr-defined]
+        count = stream.readinto(buffer)
         if not count:
             raise EOFError
         buffer = buffer[count:]
 
 
-def _skip(stream: BinaryIO, count: int) -> None:
+def _skip(stream: io.RawIOBase | io.BufferedIOBase, count: int) -> None:
     _fill(stream, memoryview(bytearray(count)))
 
 

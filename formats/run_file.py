@@ -7,6 +7,7 @@ one piece; they are written past libhdf5, which takes a full disk badly, at the 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.formats.arrays import ArrayReference, is_array, little_endian, materialise
-from medpipe.formats.hdf5 import FORMAT_ATTRIBUTE, RUN_ATTRIBUTE
+from medpipe.formats.errors import FormatError
+from medpipe.formats.hdf5 import FORMAT_ATTRIBUTE, RUN_ATTRIBUTE, open_file
 from medpipe.formats.jsonl import Record, dump
 
 RESPONSES = "responses"
+_ROWS = 8
 _VERSION = ("v108", "v108")
 
 
@@ -67,13 +70,28 @@ def run_references(record: Record, h5: str) -> Record:
     }
 
 
+def response_rows(path: str) -> Iterator[NDArray[np.float32]]:
+    """The responses of a run file, time by time. FormatError when they cannot be read."""
+    file = open_file(path)
+    try:
+        responses = file[RESPONSES]
+        for start in range(0, len(responses), _ROWS):
+            yield from np.asarray(responses[start : start + _ROWS], np.float32)
+    except (OSError, RuntimeError, KeyError):
+        raise FormatError("bad-hdf5", "the responses cannot be read: the HDF5 file is damaged") from None
+
+
 @dataclass(slots=True)
 class StoredResponses:
     """The responses of a run file under way, [time, voxels] float32."""
 
     path: Path
     shape: tuple[int, int]
-    dtype: np.dtype[Any] = np.dtype("<f4")
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Single precision."""
+        return np.dtype("<f4")
 
     def read(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
         """Voxels `start` to `stop` at all times."""
@@ -108,7 +126,7 @@ class ResponseWriter:
             self._put(row, at)
 
     def _put(self, values: NDArray[Any], at: int) -> None:
-        view, place = memoryview(values).cast("B"), self._offset + 4 * at
+        view, place = memoryview(values.data).cast("B"), self._offset + 4 * at
         while view:
             done = os.pwrite(self._file, view, place)
             view, place = view[done:], place + done

@@ -42,7 +42,8 @@ class TileFile:
         times, voxels = self.shape
         for first in range(0, voxels, self.width):
             count = min(self.width, voxels - first)
-            raw = os.pread(self._file.fileno(), times * count * self.dtype.itemsize, times * first * self.dtype.itemsize)
+            size = self.dtype.itemsize * times
+            raw = os.pread(self._file.fileno(), size * count, size * first)
             yield first, np.frombuffer(raw, self.dtype).reshape(times, count)
 
     def close(self) -> None:

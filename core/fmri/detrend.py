@@ -47,7 +47,8 @@ def cosines(count: int, tr: float, period: float) -> NDArray[np.float64]:
     if number >= count:
         raise InputError("too-short", f"cosines down to {period:g} s leave nothing of volumes {tr:g} s apart")
     steps = (np.arange(count) + 0.5)[:, None] * np.arange(1, number + 1)[None, :]
-    return np.sqrt(2 / count) * np.cos(np.pi / count * steps)
+    basis: NDArray[np.float64] = np.sqrt(2 / count) * np.cos(np.pi / count * steps)
+    return basis
 
 
 def without_local_trend(signal: NDArray[np.float64], tr: float, window: float) -> NDArray[np.float64]:

@@ -22,7 +22,9 @@ def low_passed(signal: NDArray[np.float64], tr: float, limit: float) -> NDArray[
 
     nyquist = 0.5 / tr
     if limit >= nyquist:
-        raise InputError("bad-value", f"low-pass {limit:g} Hz: volumes {tr:g} s apart hold nothing above {nyquist:g} Hz")
+        raise InputError(
+            "bad-value", f"low-pass {limit:g} Hz: volumes {tr:g} s apart hold nothing above {nyquist:g} Hz"
+        )
     sections = butter(_ORDER, limit / nyquist, output="sos")
     if len(signal) <= 3 * (2 * len(sections) + 1):
         raise InputError("too-short", f"{len(signal)} volumes are too few for a low-pass filter")
