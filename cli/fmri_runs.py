@@ -12,6 +12,7 @@ import orjson
 
 from medpipe.cli import finishers
 from medpipe.cli.apart import apart
+from medpipe.cli.exits import WRITE_FAILED, Fatal
 from medpipe.cli.output import FileOutput
 from medpipe.cli.process import Line
 from medpipe.cli.publish import publish
@@ -87,7 +88,10 @@ def _encoded(record: Record, name: str) -> Line:
     stored = record.get("responses")
     if not isinstance(stored, StoredResponses):
         return dump(record), []
-    apart(lambda: finish_run(stored.path, record))
+    try:
+        apart(lambda: finish_run(stored.path, record))
+    except OSError as error:
+        raise Fatal(WRITE_FAILED, f"{name}: {error.strerror}") from None
     return dump(run_references(record, name)), []
 
 

@@ -33,6 +33,7 @@ def create_run(path: Path, shape: tuple[int, int]) -> None:
         layout.set_layout(h5py.h5d.CONTIGUOUS)
         layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
         layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        layout.set_obj_track_times(False)
         space = h5py.h5s.create_simple(shape)
         h5py.h5d.create(file.id, RESPONSES.encode(), h5py.h5t.IEEE_F32LE, space, layout)
 
