@@ -154,7 +154,7 @@ def test_what_cannot_be_done_is_said() -> None:
         cleaner("poly:1", confounds=RNG.normal(0, 1, (TIMES, 119)))
     with pytest.raises(InputError, match="window of 400 s is 201 volumes"):
         cleaner("sg:400")(SIGNAL)
-    with pytest.raises(InputError, match="leaves? nothing"):
+    with pytest.raises(InputError, match="leave nothing"):
         cleaner("cosine:3.9")
     for wrong in ("poly", "poly:-1", "cosine:0", "fourier:3", "sg:", "poly:1.5"):
         with pytest.raises(ValueError, match="is no detrending"):

@@ -44,7 +44,7 @@ def test_a_column_that_is_missing_is_named(strategy: str, said: str) -> None:
 
 
 def test_of_many_missing_columns_a_few_are_named() -> None:
-    with pytest.raises(InputError, match="no column trans_x_derivative1, .*, trans_y_power2 and 16 more, which 24p"):
+    with pytest.raises(InputError, match=r"no column trans_x_derivative1, .*, trans_y_power2 and 16 more, which 24p"):
         strategy_columns("24p", ["trans_x", "trans_y", "trans_z", "trans_x_power2"], {})
 
 

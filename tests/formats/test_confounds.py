@@ -80,5 +80,5 @@ def test_sessions_runs_and_images_as_they_were_scanned(tmp_path: Path) -> None:
     assert "run-02_desc-preproc" in run and mask_of(run) is None and confounds_of(run).endswith("regressors.tsv")
     (dense,) = find_runs(str(tmp_path), Wanted("7", run="run-2", space="fsLR"))
     assert confounds_of(dense) == confounds_of(run)
-    with pytest.raises(FormatError, match="sub-7_ses-b_task-a_run-1_desc-confounds_timeseries.tsv is not there"):
+    with pytest.raises(FormatError, match=r"sub-7_ses-b_task-a_run-1_desc-confounds_timeseries\.tsv is not there"):
         confounds_of(find_runs(str(tmp_path), Wanted("7", run="1", space="native"))[0])
