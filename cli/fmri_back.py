@@ -58,10 +58,10 @@ def _record(path: str) -> Record:
 
 
 def _grid(record: Record) -> tuple[tuple[int, int, int], NDArray[np.float64], float]:
-    missing = [key for key in ("responses", "voxels", "shape", "affine", "tr") if record.get(key) is None]
+    missing = [key for key in ("responses", "voxels", "grid", "affine", "tr") if record.get(key) is None]
     if missing:
         raise FormatError("not-a-run", f"there is no {', '.join(missing)}: only runs of volumes go back into NIfTI")
-    x, y, z = record["shape"]
+    x, y, z = record["grid"]
     return (x, y, z), np.asarray(record["affine"], np.float64), float(record["tr"])
 
 

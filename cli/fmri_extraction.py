@@ -83,10 +83,12 @@ class Extraction:
         cleaner = Cleaner(self.clean, tr, keep, confounds) if cleaning else None
         passage = Passage(series, places, self.drop, keep, cleaner, self.bad)
         responses, counts = self._responses(record["id"], passage)
-        self._say(record["id"], counts, places.count)
+        if places.absent is not None:
+            counts["left_out"] = int(places.absent.sum())
+        self._say(record["id"], counts, places, cleaned=cleaning)
         made: Record = {key: value for key, value in record.items() if key != "bold"}
         mask = np.concatenate([np.zeros(self.drop, bool), keep]).astype("u1")
-        made |= {"tr": tr, "start": round(self.drop * tr, 9), **places.facts, **facts}
+        made |= {"tr": tr, "start": round(self.drop * tr, 9), **places.facts, **facts, **self._said()}
         yield made | {"quality": counts, "responses": responses, **places.arrays, "sample_mask": mask}
 
     def _places_of(self, series: Series) -> Places:
@@ -145,12 +147,27 @@ class Extraction:
             stored.path.unlink(missing_ok=True)
             raise
 
-    def _say(self, ident: str, counts: dict[str, int], total: int) -> None:
-        words = {"constant": "do not change", "not_finite": "hold NaN or infinity"}
+    def _said(self) -> Record:
+        """What was done to the values, for the record."""
+        drifts = [str(one) for one in self.clean.drifts]
+        steps = {
+            "fwhm": self.places.fwhm,
+            "detrend": drifts,
+            "low_pass": self.clean.low_pass,
+            "zscore": self.clean.zscore,
+        }
+        made = {key: value for key, value in steps.items() if value}
+        return {"cleaning": made} if made else {}
+
+    def _say(self, ident: str, counts: dict[str, int], places: Places, *, cleaned: bool) -> None:
+        stand = "NaN" if np.isnan(self.bad) else "zeros"
+        constant = stand if cleaned or np.isnan(self.bad) else "as they are"
+        words = {"constant": f"do not change ({constant})", "not_finite": f"hold NaN or infinity ({stand})"}
         told = [f"{counts[key]} {said}" for key, said in words.items() if counts[key]]
+        if counts.get("left_out"):
+            told.append(f"{counts['left_out']} voxels without a value are left out of the means")
         if told and not self.quiet:
-            kept = "NaN in their place" if np.isnan(self.bad) else "zeros in place of what says nothing"
-            print(f"{self.command}: {ident}: of {total} voxels {' and '.join(told)}: {kept}", file=sys.stderr)
+            print(f"{self.command}: {ident}: of {places.count} {places.noun} {', '.join(told)}", file=sys.stderr)
 
 
 def _run(passage: Passage, writer: Writer, folder: Path) -> dict[str, int]:

@@ -41,6 +41,8 @@ class Places:
         made: whether the values are scaled already.
         facts: keys of the record.
         arrays: arrays of the record with a row for each column, or for each voxel behind one.
+        noun: what the columns are.
+        absent: voxels behind parcels, true as soon as one had to be left out of a mean.
     """
 
     count: int
@@ -49,6 +51,8 @@ class Places:
     made: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    noun: str = "voxels"
+    absent: NDArray[np.bool_] | None = None
 
 
 def surface_places(series: Series, options: PlaceOptions) -> Places:
@@ -59,7 +63,7 @@ def surface_places(series: Series, options: PlaceOptions) -> Places:
     def take(volume: NDArray[Any], row: NDArray[Any]) -> None:
         raise NotImplementedError
 
-    return Places(series.shape[0], series.dtype, take, arrays=series.indices)
+    return Places(series.shape[0], series.dtype, take, arrays=series.indices, noun="places")
 
 
 def volume_places(series: Series, options: PlaceOptions) -> Places:
@@ -87,7 +91,7 @@ def _inside(
 ) -> tuple[NDArray[np.bool_], dict[str, Any]]:
     """The voxels that are wanted, [x, y, z], and what the record says of them."""
     inside: NDArray[np.bool_] = np.ones(shape, bool)
-    facts: dict[str, Any] = {"shape": list(shape)}
+    facts: dict[str, Any] = {"grid": list(shape)}
     if options.mask is None and options.atlas is None:
         raise InputError("no-mask", "a volume needs --mask or --labels, which say what voxels are wanted")
     if options.mask is not None:
@@ -113,7 +117,7 @@ def _parcels(take: Take, labels: NDArray[np.int64], voxels: Places) -> Places:
         row[:] = means(values)
 
     arrays = {"labels": means.names.astype("<i8"), **voxels.arrays, "parcel": means.places.astype("<i4")}
-    return replace(voxels, count=len(means.names), take=average, arrays=arrays)
+    return replace(voxels, count=len(means.names), take=average, arrays=arrays, noun="parcels", absent=means.absent)
 
 
 def _taker(index: NDArray[np.intp]) -> Take:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.formats.errors import FormatError
+from medpipe.formats.nibabel_file import load_image
 from medpipe.formats.series import Series
 
 
@@ -25,13 +26,8 @@ class GiftiSeries(Series):
 
 def open_gifti(path: str) -> Series:
     """The run of a GIFTI file. FormatError when it is damaged or no time series."""
-    import nibabel
-
-    try:
-        image: Any = nibabel.load(path)
-        arrays = [np.asarray(one.data) for one in image.darrays]
-    except Exception as error:  # damaged XML may raise anything at all
-        raise FormatError("bad-header", "the GIFTI file is damaged or ends early") from error
+    image = load_image(path, "GIFTI file")
+    arrays = [np.asarray(one.data) for one in image.darrays]
     if not arrays or arrays[0].ndim != 1 or any(one.shape != arrays[0].shape for one in arrays):
         raise FormatError("not-4d", "the GIFTI file is no run: a run has one array of vertices for each time")
     structure = dict(image.meta).get("AnatomicalStructurePrimary")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from medpipe.formats.compress import GZIP_MAGIC
 from medpipe.formats.errors import FormatError
+from medpipe.formats.nibabel_file import load_image
 from medpipe.formats.series import Series
 
 _SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6, "unknown": 1.0}
@@ -65,10 +66,7 @@ def open_nifti(path: str) -> Series:
     """
     import nibabel
 
-    try:
-        image: Any = nibabel.load(path)
-    except Exception as error:  # a damaged header may raise anything at all
-        raise FormatError("bad-header", "the NIfTI header is damaged") from error
+    image = load_image(path, "NIfTI header")
     if isinstance(image, nibabel.Cifti2Image):
         from medpipe.formats.cifti_series import CiftiSeries
 

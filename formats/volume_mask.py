@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.formats.errors import FormatError
+from medpipe.formats.nibabel_file import load_image
 from medpipe.formats.registry import SERIES, check_kind
 from medpipe.formats.sniff import sniff
 
@@ -63,10 +64,8 @@ def _volume(path: str) -> tuple[NDArray[Any], NDArray[np.float64]]:
     check_kind(kind, SERIES)
     if kind != "nifti":
         raise FormatError("unsupported", "a mask or an atlas is a NIfTI volume")
-    import nibabel
-
+    image = load_image(path, "NIfTI header")
     try:
-        image: Any = nibabel.load(path)
         values = np.asarray(image.dataobj)
     except Exception as error:  # a damaged file may raise anything at all
         raise FormatError("bad-header", "the NIfTI file is damaged or ends early") from error

@@ -29,6 +29,9 @@ class Drift:
             raise ValueError(f"{text} is no detrending: poly:ORDER, cosine:SECONDS or sg:SECONDS")
         return cls(found[1] or found[3], float(found[2] or found[4]))
 
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.value:g}"
+
 
 def polynomials(count: int, order: int) -> NDArray[np.float64]:
     """Orthonormal polynomials up to an order, [time, order + 1]."""
@@ -44,6 +47,8 @@ def cosines(count: int, tr: float, period: float) -> NDArray[np.float64]:
     As in SPM and nilearn: n = floor(2 * duration / period).
     """
     number = int(np.floor(2 * count * tr / period))
+    if number < 1:
+        raise InputError("too-short", f"a run of {count * tr:g} s holds no cosine slower than {period:g} s")
     if number >= count:
         raise InputError("too-short", f"cosines down to {period:g} s leave nothing of volumes {tr:g} s apart")
     steps = (np.arange(count) + 0.5)[:, None] * np.arange(1, number + 1)[None, :]

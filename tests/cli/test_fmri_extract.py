@@ -51,7 +51,7 @@ def test_the_responses_are_the_masked_values(run: Run, folder: Path) -> None:
     found, record = stored(folder / "run.h5")
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, expected())
-    assert record["tr"] == 2 and record["start"] == 0 and record["shape"] == list(scans.SHAPE)
+    assert record["tr"] == 2 and record["start"] == 0 and record["grid"] == list(scans.SHAPE)
     assert record["mask"]["voxels"] == INSIDE.sum() and len(record["mask"]["sha256"]) == 64
     assert record["volumes"] == {"total": 20, "dropped": 0, "scrubbed": 0, "kept": 20}
     np.testing.assert_allclose(record["affine"], scans.AFFINE)
@@ -122,7 +122,7 @@ def test_cleaned_responses_are_least_squares_residuals(run: Run, folder: Path) -
     left = signal - design @ np.linalg.lstsq(design, signal, rcond=None)[0]
     np.testing.assert_allclose(found, left / left.std(axis=0, ddof=1), atol=1e-4)
     assert record["volumes"] == {"total": 20, "dropped": 2, "scrubbed": 1, "kept": 17} and record["start"] == 4
-    assert record["confounds"] == scans.MOTION
+    assert record["confounds"] == scans.MOTION and record["cleaning"] == {"detrend": ["poly:1"], "zscore": True}
     with h5py.File(folder / "r.h5") as file:
         assert list(np.flatnonzero(file["sample_mask"][()] == 0)) == [0, 1, 5]
 
@@ -146,6 +146,23 @@ def test_parcels_are_means_and_go_back_to_their_voxels(run: Run, folder: Path) -
     back = nibabel.load(folder / "back.nii").get_fdata()
     np.testing.assert_allclose(back[atlas == 5], np.broadcast_to(found[:, 1], (np.sum(atlas == 5), 20)))
     assert not back[atlas == 0].any()
+
+
+def test_voxels_without_a_value_are_left_out_of_means(run: Run, tmp_path: Path) -> None:
+    data = scans.values().astype("f4")
+    voxels = np.argwhere(INSIDE)
+    data[tuple(voxels[0])] = np.nan
+    data[tuple(voxels[1])] = np.nan
+    atlas = np.where(INSIDE, 1, 0)
+    atlas[tuple(voxels[1])] = 2
+    scans.write_scan(tmp_path / "x.nii", data)
+    scans.write_mask(tmp_path / "a.nii", atlas)
+    done = run("fmri-extract", "x.nii", "--labels", "a.nii", "-o", "r.h5", cwd=tmp_path)
+    found, record = stored(tmp_path / "r.h5")
+    assert record["quality"] == {"constant": 0, "not_finite": 1, "left_out": 2}
+    assert b"of 2 parcels 1 hold NaN or infinity (zeros), 2 voxels without a value" in done.stderr
+    np.testing.assert_allclose(found[:, 0], np.nanmean(data[atlas == 1], axis=0), rtol=1e-5)
+    assert not found[:, 1].any()
 
 
 def test_smoothing_goes_before_the_mask(run: Run, folder: Path) -> None:
@@ -216,7 +233,10 @@ def test_voxels_that_say_nothing_are_counted_and_told(run: Run, tmp_path: Path, 
     done = run("fmri-extract", "x.nii", "--mask", "m.nii", "--bad-voxels", bad, *options, "-o", "r.h5", cwd=tmp_path)
     found, record = stored(tmp_path / "r.h5")
     assert done.returncode == 0 and record["quality"] == {"constant": 1, "not_finite": 2}
-    assert b"1 do not change and 2 hold NaN or infinity" in done.stderr and len(done.stderr.splitlines()) == 1
+    stand = b"NaN" if bad == "nan" else b"zeros"
+    constant = stand if cleaned or bad == "nan" else b"as they are"
+    assert b"1 do not change (%b), 2 hold NaN or infinity (%b)" % (constant, stand) in done.stderr
+    assert len(done.stderr.splitlines()) == 1
     expected_bad = np.nan if bad == "nan" else 0
     np.testing.assert_array_equal(found[:, [0, 7]], expected_bad)
     np.testing.assert_array_equal(found[:, 20], expected_bad if cleaned or bad == "nan" else 7)

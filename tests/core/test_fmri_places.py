@@ -61,7 +61,8 @@ def test_a_point_becomes_a_gaussian_of_the_width_in_every_direction() -> None:
 def test_what_is_not_finite_spoils_no_neighbour() -> None:
     volume = np.ones((5, 5, 5), np.float32)
     volume[2, 2, 2] = np.nan
-    assert np.isfinite(smoothed(volume, np.eye(4), 2.0)).all()
+    made = smoothed(volume, np.eye(4), 2.0)
+    assert np.isnan(made[2, 2, 2]) and np.isnan(made).sum() == 1
 
 
 def test_parcels_are_means_of_their_voxels() -> None:
@@ -70,3 +71,9 @@ def test_parcels_are_means_of_their_voxels() -> None:
     means = ParcelMeans(labels)
     np.testing.assert_array_equal(means.names, [2, 5, 11])
     np.testing.assert_allclose(means(values), [values[labels == name].mean() for name in (2, 5, 11)])
+
+
+def test_of_a_parcel_the_voxels_that_have_a_value_count() -> None:
+    means = ParcelMeans(np.array([1, 1, 2, 3]))
+    np.testing.assert_array_equal(means(np.array([4, np.nan, np.inf, 5])), [4, np.nan, 5])
+    np.testing.assert_array_equal(means.absent, [False, True, True, False])
