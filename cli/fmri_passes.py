@@ -20,14 +20,10 @@ _BLOCK, _TILE = 1 << 20, 1 << 19
 
 
 class Writer(Protocol):
-    """Takes the responses, [time, voxels], by rows or by columns."""
+    """Takes the responses, [time, voxels]."""
 
     def rows(self, start: int, block: NDArray[np.float32]) -> None:
         """Times from `start` on."""
-        ...
-
-    def columns(self, start: int, block: NDArray[np.float32]) -> None:
-        """Voxels from `start` on."""
         ...
 
     def fill(self, columns: NDArray[np.intp], value: float) -> None:
@@ -67,24 +63,41 @@ class Passage:
             writer: of the responses.
             folder: where there is room for a temporary file.
         """
-        if not self.series.is_volume:
-            return self._by_columns(self._surface_tiles(), writer)
-        if self.cleaner is None:
+        if self.series.is_volume and self.cleaner is None:
             return self._by_rows(writer)
+        clean = TileFile(self.shape, np.dtype(np.float32), self._width(), folder)
+        try:
+            counts = self._by_tiles(self._tiles(folder), clean)
+            for start, block in clean.rows(self._height()):
+                writer.rows(start, block)
+            return counts
+        finally:
+            clean.close()
+
+    def _tiles(self, folder: Path) -> Iterator[tuple[int, NDArray[Any]]]:
+        """First voxel of each tile, and the tile at all times but the dropped ones, [time, n], as on disk."""
+        if not self.series.is_volume:
+            for start in range(0, self.places.count, self._width()):
+                stop = min(self.places.count, start + self._width())
+                yield start, self.series.columns(start, stop)[self.first :]
+            return
         staged = TileFile((len(self.keep), self.places.count), self.places.dtype, self._width(), folder)
         try:
             for start, block in self._blocks():
-                staged.write(start, block)
-            return self._by_columns(staged.tiles(), writer)
+                staged.write_rows(start, block)
+            yield from staged.tiles()
         finally:
             staged.close()
 
     def _width(self) -> int:
         return max(1, min(self.places.count, _TILE // len(self.keep)))
 
+    def _height(self) -> int:
+        return max(1, min(len(self.keep), _BLOCK // self.places.count))
+
     def _blocks(self) -> Iterator[tuple[int, NDArray[Any]]]:
         """First time of each block after the dropped volumes, and the block; its memory is used again."""
-        size = max(1, min(len(self.keep), _BLOCK // self.places.count))
+        size = self._height()
         block = np.empty((size, self.places.count), self.places.dtype)
         start = held = 0
         for number, volume in enumerate(self.series.volumes()):
@@ -98,15 +111,11 @@ class Passage:
         if held:
             yield start, block[:held]
 
-    def _surface_tiles(self) -> Iterator[tuple[int, NDArray[Any]]]:
-        for start in range(0, self.places.count, self._width()):
-            stop = min(self.places.count, start + self._width())
-            yield start, self.series.columns(start, stop)[self.first :]
-
     def _values(self, block: NDArray[Any]) -> NDArray[Any]:
         return block if self.places.made else self.series.scaled(block)
 
     def _by_rows(self, writer: Writer) -> dict[str, int]:
+        """The volumes as they are, in one pass."""
         watch = _Watch(self.places.count)
         done = 0
         for start, block in self._blocks():
@@ -122,7 +131,8 @@ class Passage:
             writer.fill(np.flatnonzero(spoilt), self.bad)
         return {"constant": int((~watch.changed & watch.finite).sum()), "not_finite": int((~watch.finite).sum())}
 
-    def _by_columns(self, tiles: Iterator[tuple[int, NDArray[Any]]], writer: Writer) -> dict[str, int]:
+    def _by_tiles(self, tiles: Iterator[tuple[int, NDArray[Any]]], made: TileFile) -> dict[str, int]:
+        """Tiles cleaned, where there is a cleaner, one by one."""
         counts = {"constant": 0, "not_finite": 0}
         for start, tile in tiles:
             values = self._values(tile)
@@ -138,7 +148,7 @@ class Passage:
             clean[:, ~finite] = self.bad
             if np.isnan(self.bad):
                 clean[:, constant] = self.bad
-            writer.columns(start, clean)
+            made.write_tile(start, clean)
             counts["constant"] += int(constant.sum())
             counts["not_finite"] += int((~finite).sum())
         return counts

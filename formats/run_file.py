@@ -112,11 +112,6 @@ class ResponseWriter:
         """Times from `start` on, [n, voxels]."""
         self._put(np.ascontiguousarray(block, "<f4"), start * self.shape[1])
 
-    def columns(self, start: int, block: NDArray[np.float32]) -> None:
-        """Voxels from `start` on, [time, n]."""
-        for time, row in enumerate(np.ascontiguousarray(block, "<f4")):
-            self._put(row, time * self.shape[1] + start)
-
     def fill(self, columns: NDArray[np.intp], value: float) -> None:
         """One value at all times of these voxels."""
         row = np.empty(self.shape[1], "<f4")
@@ -146,10 +141,6 @@ class ResponseArray:
     def rows(self, start: int, block: NDArray[np.float32]) -> None:
         """See ResponseWriter."""
         self.array[start : start + len(block)] = block
-
-    def columns(self, start: int, block: NDArray[np.float32]) -> None:
-        """See ResponseWriter."""
-        self.array[:, start : start + block.shape[1]] = block
 
     def fill(self, columns: NDArray[np.intp], value: float) -> None:
         """See ResponseWriter."""
