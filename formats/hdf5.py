@@ -165,6 +165,29 @@ def read_row(
         return _read_ragged(_item(file, field, h5py.Group), row, shape, dtype, start, stop)
 
 
+def read_rows(
+    path: str, dataset: str, row: int, shape: tuple[int, ...], dtype: np.dtype[Any], rows: tuple[int, int]
+) -> NDArray[Any]:
+    """Part of the first axis of one row of a field; FormatError when the file disagrees."""
+    file = open_file(path)
+    field = dataset.strip("/")
+    with _sound(f"row {row} of {dataset}"):
+        if not isinstance(file.get(field), h5py.Dataset):
+            whole, kind = _shape_and_dtype(file, field, row)
+            return _checked(_read_ragged(_item(file, field, h5py.Group), row, whole, kind, 0, None), shape, dtype, rows)
+        item = _item(file, field, h5py.Dataset)
+        alone = row == 0 and item.ndim == len(shape)
+        part = item[rows[0] : rows[1]] if alone else item[row, rows[0] : rows[1]]
+        return _checked(np.asarray(part), shape, dtype, (0, rows[1] - rows[0]))
+
+
+def _checked(array: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any], rows: tuple[int, int]) -> NDArray[Any]:
+    part = array[rows[0] : rows[1]]
+    if part.shape != shape or part.dtype != dtype:
+        raise FormatError("bad-hdf5", "rows that a record names are not in the array that it names")
+    return part
+
+
 def _read_uniform(
     item: h5py.Dataset,
     row: int,
