@@ -6,7 +6,7 @@ import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from medpipe.cli.exits import BAD_STREAM, NO_STREAM, Fatal
+from medpipe.cli.exits import side_failure
 from medpipe.cli.fmri_windows import Alignment
 from medpipe.cli.options import RunOptions
 from medpipe.cli.process import Encode, Line, encode_line, one_by_one
@@ -24,9 +24,7 @@ def align(command: str, run: RunOptions, plan: Alignment, *, inline: bool) -> in
         try:
             read_transcript(plan.words, plan.tier)
         except FormatError as error:
-            code = NO_STREAM if error.kind == "missing-file" else BAD_STREAM
-            said = str(error) if str(error).startswith(plan.words) else f"{plan.words}: {error}"
-            raise Fatal(code, said) from None
+            raise side_failure(plan.words, error) from None
     target = choose(run.output, None)
     if target.encode is encode_line and not inline:
         target = replace(target, encode=_referring(target.path.parent if target.path is not None else None))

@@ -11,7 +11,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from medpipe.cli.exits import BAD_STREAM, GOOD, NO_STREAM, WRITE_FAILED, Fatal
+from medpipe.cli.exits import GOOD, WRITE_FAILED, Fatal, side_failure
 from medpipe.cli.options import RunOptions
 from medpipe.cli.publish import publish
 from medpipe.formats.arrays import materialise
@@ -41,7 +41,7 @@ def to_nifti(run: RunOptions, output: str) -> int:
         write_series(fresh, (*shape, responses.shape[0]), affine, tr, volumes, packed=output.endswith(".gz"))
         publish(fresh, target)
     except FormatError as error:
-        raise Fatal(NO_STREAM if error.kind == "missing-file" else BAD_STREAM, f"{inputs[0]}: {error}") from None
+        raise side_failure(inputs[0], error) from None
     except OSError as error:
         raise Fatal(WRITE_FAILED, f"{output}: {error.strerror}") from None
     _say(record, run)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import typer
 
-from medpipe.cli.exits import BAD_STREAM, NO_STREAM, Fatal
+from medpipe.cli.exits import side_failure
 from medpipe.cli.fmri_extraction import Extraction
 from medpipe.cli.fmri_places import PlaceOptions
 from medpipe.cli.fmri_runs import RunFile, RunFolder
@@ -95,8 +95,7 @@ def _side(name: str, read: Callable[[], Found]) -> Found:
     try:
         return read()
     except (FormatError, InputError) as error:
-        code = NO_STREAM if error.kind == "missing-file" else BAD_STREAM
-        raise Fatal(code, str(error) if str(error).startswith(name) else f"{name}: {error}") from None
+        raise side_failure(name, error) from None
 
 
 def _table(given: Given) -> Confounds:
