@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from medpipe.cli.exits import side_failure
 from medpipe.cli.fmri_windows import Alignment
+from medpipe.cli.inputs import SPOOL_PREFIX
 from medpipe.cli.options import RunOptions
 from medpipe.cli.process import Encode, Line, encode_line, one_by_one
 from medpipe.cli.runner import Job, run_job
@@ -34,7 +36,10 @@ def align(command: str, run: RunOptions, plan: Alignment, *, inline: bool) -> in
 
 
 def _referring(folder: Path | None) -> Encode:
-    """Lines in which arrays of files stay there: paths relative to the lines' folder, absolute where they have none."""
+    """Lines in which arrays of files stay there: paths relative to the lines' folder, absolute where they have none.
+
+    What came on standard input has no file to stay in.
+    """
 
     def encode(record: Record) -> Line:
         return encode_line({key: _referred(value, folder) for key, value in record.items()})
@@ -46,4 +51,6 @@ def _referred(value: object, folder: Path | None) -> object:
     if not isinstance(value, ArrayReference):
         return value
     file = Path(value.h5).resolve()
+    if file.name.startswith(SPOOL_PREFIX) and file.parent == Path(tempfile.gettempdir()).resolve():
+        return value
     return reference_object(value, str(file) if folder is None else os.path.relpath(file, folder.resolve()))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import typer
@@ -31,19 +31,21 @@ def to_nifti(run: RunOptions, output: str) -> int:
         raise typer.BadParameter("--to-nifti takes one run file")
     if not output.endswith(_SUFFIXES):
         raise typer.BadParameter(f"--to-nifti {output}: the name must end in .nii or .nii.gz")
+    target = Path(output)
+    fresh = target.with_name(f"{target.name}.part")
     try:
         record = _record(inputs[0])
         shape, affine, tr = _grid(record)
-        target = Path(output)
-        fresh = target.with_name(f"{target.name}.part")
-        responses: Any = record["responses"]
-        volumes = _volumes(inputs[0], shape, record)
-        write_series(fresh, (*shape, responses.shape[0]), affine, tr, volumes, packed=output.endswith(".gz"))
+        whole = (*shape, int(record["responses"].shape[0]))
+        write_series(fresh, whole, affine, tr, _volumes(inputs[0], shape, record), packed=output.endswith(".gz"))
         publish(fresh, target)
     except FormatError as error:
         raise side_failure(inputs[0], error) from None
     except OSError as error:
         raise Fatal(WRITE_FAILED, f"{output}: {error.strerror}") from None
+    finally:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
     _say(record, run)
     return GOOD
 

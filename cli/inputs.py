@@ -20,6 +20,8 @@ _TABLES = (".csv", ".tsv")
 _FOLDER_SUFFIXES = (".hea", ".edf", ".bdf", ".dcm", *_TABLES, ".h5", ".hdf5", *_STREAM)
 _PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".nii", ".nii.gz")
 _LONG = 4096
+# Of the copy of an HDF5 image that came on standard input, gone when the run ends.
+SPOOL_PREFIX = "medpipe-"
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
@@ -198,7 +200,7 @@ def _standard_input(options: InputOptions) -> Iterator[_Found]:
     except decompression_errors():
         raise Fatal(BAD_STREAM, "standard input cannot be read or decompressed") from None
     if start.startswith(_HDF5_MAGIC):
-        with tempfile.NamedTemporaryFile(prefix="medpipe-", suffix=".h5", delete=False) as spool:
+        with tempfile.NamedTemporaryFile(prefix=SPOOL_PREFIX, suffix=".h5", delete=False) as spool:
             options._spool.append(spool.name)
             while block := stream.read(1 << 20):
                 spool.write(block)

@@ -82,6 +82,13 @@ def test_other_commands_read_the_rows_that_a_window_names(run: Run, extracted: P
         np.testing.assert_array_equal(file["responses"], whole[:15].reshape(3, 5, -1))
 
 
+def test_a_run_on_standard_input_is_copied_into_the_lines(run: Run, extracted: Path) -> None:
+    command = ["fmri-align", "--words", "words.TextGrid", "--start", "4", "--window", "5"]
+    piped = records(run(*command, stdin=(extracted / "runs/story.h5").read_bytes(), cwd=extracted).stdout)
+    inline = records(run(*command, "--inline", "runs/story.h5", cwd=extracted).stdout)
+    assert [one["responses"] for one in piped] == [one["responses"] for one in inline]
+
+
 def test_runs_kept_together_in_one_file_are_cut_as_well(run: Run, extracted: Path) -> None:
     run("fmri-extract", "story.nii", "--mask", "m.nii", "--drop", "3", "--id", "stem", "-o", "b.h5", cwd=extracted)
     with h5py.File(extracted / "b.h5", "a") as file:
