@@ -10,25 +10,20 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medpipe.cli.exits import WRITE_FAILED, Fatal
+from medpipe.cli.fmri_nuisance import Nuisance
 from medpipe.cli.fmri_passes import Passage, Writer
 from medpipe.cli.fmri_places import PlaceOptions, Places, surface_places, volume_places
 from medpipe.core.errors import InputError
 from medpipe.core.fmri.cleaning import Cleaner, CleanOptions
-from medpipe.core.fmri.scrubbing import framewise_displacement
-from medpipe.core.fmri.strategy import strategy_columns
 from medpipe.formats.arrays import INLINE_LIMIT
-from medpipe.formats.bids_derivatives import confounds_of, mask_of
-from medpipe.formats.confounds import Confounds, read_confounds
+from medpipe.formats.bids_derivatives import mask_of
 from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record
 from medpipe.formats.run_file import ResponseArray, ResponseWriter, StoredResponses
 from medpipe.formats.series import Series, repetition_time
 from medpipe.formats.volume_mask import read_mask
-
-_DISPLACEMENT = "framewise_displacement"
 
 
 class Store(Protocol):
@@ -47,13 +42,10 @@ class Extraction:
         command: for messages.
         places: grids and smoothing.
         clean: what is taken out.
-        confounds: the table given; with `siblings` each run has its own.
-        strategy: which columns of it.
-        drop: volumes left out at the beginning.
-        scrub: framewise displacement above which a volume is left out, mm.
+        nuisance: which volumes are kept, and their confounds.
         tr: seconds, in place of the header's.
         bad: value of voxels that say nothing.
-        siblings: mask and confounds lie beside each run, as BIDS derivatives have them.
+        siblings: the mask lies beside each run, as BIDS derivatives have it.
         store: where responses go; None keeps them in memory, for a line.
         quiet: nothing is said on standard error.
     """
@@ -61,10 +53,7 @@ class Extraction:
     command: str
     places: PlaceOptions
     clean: CleanOptions
-    confounds: Confounds | None = None
-    strategy: str | None = None
-    drop: int = 0
-    scrub: float | None = None
+    nuisance: Nuisance
     tr: float | None = None
     bad: float = 0.0
     siblings: bool = False
@@ -78,17 +67,17 @@ class Extraction:
             raise InputError("not-a-scan", "the record holds no run of functional images")
         tr = repetition_time(series, self.tr)
         places = self._places_of(series)
-        keep, confounds, facts = self._volumes(series)
+        keep, confounds, facts = self.nuisance.of(series)
         cleaning = self.clean != CleanOptions() or confounds is not None
         cleaner = Cleaner(self.clean, tr, keep, confounds) if cleaning else None
-        passage = Passage(series, places, self.drop, keep, cleaner, self.bad)
+        passage = Passage(series, places, self.nuisance.drop, keep, cleaner, self.bad)
         responses, counts = self._responses(record["id"], passage)
         if places.absent is not None:
             counts["left_out"] = int(places.absent.sum())
         self._say(record["id"], counts, places, cleaned=cleaning)
         made: Record = {key: value for key, value in record.items() if key != "bold"}
-        mask = np.concatenate([np.zeros(self.drop, bool), keep]).astype("u1")
-        made |= {"tr": tr, "start": round(self.drop * tr, 9), **places.facts, **facts, **self._said()}
+        mask = np.concatenate([np.zeros(self.nuisance.drop, bool), keep]).astype("u1")
+        made |= {"tr": tr, "start": round(self.nuisance.drop * tr, 9), **places.facts, **facts, **self._said()}
         yield made | {"quality": counts, "responses": responses, **places.arrays, "sample_mask": mask}
 
     def _places_of(self, series: Series) -> Places:
@@ -98,30 +87,6 @@ class Extraction:
         if self.siblings and options.mask is None and (mask := mask_of(series.path)) is not None:
             options = replace(options, mask=read_mask(mask))
         return volume_places(series, options)
-
-    def _volumes(self, series: Series) -> tuple[NDArray[np.bool_], NDArray[np.float64] | None, Record]:
-        """Which volumes after the dropped ones are kept, their confounds [time, n], and what the record says."""
-        count = series.count - self.drop
-        if count < 1:
-            raise InputError("too-short", f"the run has {series.count} volumes, {self.drop} are dropped: none is left")
-        keep, columns, facts = np.ones(count, bool), None, {}
-        table = self._table(series.path)
-        if table is not None:
-            _check_length(len(table.values), series.count)
-            if self.scrub is not None:
-                keep = _displacement(table)[self.drop :] <= self.scrub
-            if not keep.any():
-                raise InputError("too-short", f"every volume moves more than {self.scrub:g} mm: none is left")
-            if self.strategy is not None:
-                names = strategy_columns(self.strategy, table.names, table.masks)
-                columns, facts = table.columns(names, self.drop), {"confounds": names}
-        volumes = {"total": series.count, "dropped": self.drop, "scrubbed": int((~keep).sum()), "kept": int(keep.sum())}
-        return keep, columns, {"volumes": volumes, **facts}
-
-    def _table(self, path: str) -> Confounds | None:
-        if self.strategy is None and self.scrub is None:
-            return None
-        return read_confounds(confounds_of(path)) if self.siblings and self.confounds is None else self.confounds
 
     def _responses(self, ident: str, passage: Passage) -> tuple[Any, dict[str, int]]:
         if self.store is None:
@@ -176,19 +141,3 @@ def _run(passage: Passage, writer: Writer, folder: Path) -> dict[str, int]:
         return passage.through(writer, folder)
     except OSError as error:
         raise Fatal(WRITE_FAILED, f"{folder}: {error.strerror}") from None
-
-
-def _check_length(rows: int, volumes: int) -> None:
-    if rows != volumes:
-        side, count = ("image", rows - volumes) if rows > volumes else ("table", volumes - rows)
-        raise FormatError(
-            "length-mismatch", f"the confounds have {rows} rows, the image {volumes} volumes: the {side} lacks {count}"
-        )
-
-
-def _displacement(table: Confounds) -> NDArray[np.float64]:
-    """Framewise displacement, mm, as the table has it, else from its six parameters."""
-    if _DISPLACEMENT in table.names:
-        # The first volume has none before it.
-        return np.concatenate([[0.0], table.columns([_DISPLACEMENT], 1)[:, 0]])
-    return framewise_displacement(table.columns(strategy_columns("6p", table.names, {}), 0))

@@ -12,6 +12,7 @@ import typer
 
 from medpipe.cli.exits import side_failure
 from medpipe.cli.fmri_extraction import Extraction
+from medpipe.cli.fmri_nuisance import Nuisance
 from medpipe.cli.fmri_places import PlaceOptions
 from medpipe.cli.fmri_runs import RunFile, RunFolder
 from medpipe.cli.options import RunOptions, parse_shard
@@ -65,8 +66,9 @@ def extract(command: str, run: RunOptions, given: Given) -> int:
     atlas = None if given.labels is None else _side(given.labels, lambda: read_atlas(str(given.labels)))
     table = None if given.confounds is None else _side(given.confounds, lambda: _table(given))
     store = _store(run)
+    nuisance = Nuisance(table, given.strategy, given.drop, given.scrub, given.bids is not None)
     extraction = Extraction(
-        command, PlaceOptions(mask, atlas, given.fwhm), clean, table, given.strategy, given.drop, given.scrub, given.tr,
+        command, PlaceOptions(mask, atlas, given.fwhm), clean, nuisance, given.tr,
         float("nan") if given.bad_voxels == "nan" else 0.0, given.bids is not None, store, run.quiet,
     )  # fmt: skip
     results = {key: value for key, value in asdict(given).items() if key not in ("mask", "labels", "confounds", "bids")}
