@@ -5,6 +5,9 @@ out=${1:-out}
 mkdir -p "$out"
 cp "$(python -c "from pydicom.data import get_testdata_file; print(get_testdata_file('waveform_ecg.dcm'))")" "$out/ecg.dcm"
 cp "$(python -c "from pydicom.data import get_testdata_file; print(get_testdata_file('CT_small.dcm'))")" "$out/ct.dcm"
+for pair in functional.nii:bold.nii resampled_anat_moved.nii:brain.nii example4d.nii.gz:odd.nii.gz; do
+    cp "$(python -c "import nibabel; print(nibabel.__path__[0])")/tests/data/${pair%:*}" "$out/${pair#*:}"
+done
 
 echo '$ ecg-encode ecg.dcm | ecg-zeroshot -q "normal ECG" -q "myocardial infarction" ...'
 ecg-encode --id stem --no-source --keep-arrays "$out/ecg.dcm" |

@@ -31,6 +31,7 @@ BENCHES = {
     "unseen_names": "The default ECG network, names never taught",
     "arms": "K-MERL, MERL with lead dropout, MERL zero-filled and SuPreME",
     "dicom_image": "DICOM to a model's input against pydicom and PIL",
+    "fmri_extract": "Responses from 4D images against nilearn's NiftiMasker",
     "ground": "Florence-2 asked against transformers' own call",
     "bccd": "A small Florence-2 trained on blood cells against baselines",
     "gpu": "The papers' settings at real size on a GPU",
@@ -50,13 +51,14 @@ BARS = {
     "unseen_names": "Bar: mean 0.76 (0.72 at the least), its lower bound above 0.60.",
     "arms": "No bar: whichever wins.",
     "dicom_image": "Bars: 2 times uncompressed; compressed at most half beyond decoding; within 1 grey level.",
+    "fmri_extract": "Bars: in the tables; memory at most 200 MiB, and within 10 % from 240 to 2400 volumes.",
     "ground": "Bars: not slower with one finding, 1.5 times with four.",
     "bccd": "Bar: AP50 above the mean box and the random boxes by a paired interval.",
     "gpu": "No bar: records per second, and the same losses as on a CPU to tolerance.",
     "entities": "Bar: micro F1 0.85.",
 }
 # Too long for a run that names none.
-LONG = ("tenfold", "learning_curve", "unseen_names", "arms", "bccd", "gpu")
+LONG = ("tenfold", "learning_curve", "unseen_names", "arms", "bccd", "gpu", "fmri_extract")
 PACKAGES = ("numpy", "wfdb", "torch", "onnxruntime", "orjson", "typer")
 
 

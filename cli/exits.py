@@ -25,3 +25,9 @@ class Fatal(Exception):
 
 class Interrupted(Exception):
     """A signal came while the run was waiting for input."""
+
+
+def side_failure(name: str, error: Exception) -> Fatal:
+    """How a run ends that needs a file, such as that of --mask, and cannot use it; the error's `kind` says why."""
+    code = NO_STREAM if getattr(error, "kind", "") == "missing-file" else BAD_STREAM
+    return Fatal(code, str(error) if str(error).startswith(name) else f"{name}: {error}")

@@ -20,6 +20,8 @@ _TABLES = (".csv", ".tsv")
 _FOLDER_SUFFIXES = (".hea", ".edf", ".bdf", ".dcm", *_TABLES, ".h5", ".hdf5", *_STREAM)
 _PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".nii", ".nii.gz")
 _LONG = 4096
+# Of the copy of an HDF5 image that came on standard input, gone when the run ends.
+SPOOL_PREFIX = "medpipe-"
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
@@ -198,7 +200,7 @@ def _standard_input(options: InputOptions) -> Iterator[_Found]:
     except decompression_errors():
         raise Fatal(BAD_STREAM, "standard input cannot be read or decompressed") from None
     if start.startswith(_HDF5_MAGIC):
-        with tempfile.NamedTemporaryFile(prefix="medpipe-", suffix=".h5", delete=False) as spool:
+        with tempfile.NamedTemporaryFile(prefix=SPOOL_PREFIX, suffix=".h5", delete=False) as spool:
             options._spool.append(spool.name)
             while block := stream.read(1 << 20):
                 spool.write(block)
@@ -226,7 +228,7 @@ def _rows(path: str, shown: str, ident: str, scheme: str) -> Iterator[_Found]:
     try:
         for row, name in enumerate(iterate_ids(path)):
             line = _row_line(path, row) if scheme.startswith("key:") else b""
-            made = _stream_id(name, line, scheme)
+            made = _stream_id(ident if name is None else name, line, scheme)
             if made is None:
                 yield "failed", f"{ident}:{row}", shown, row, _without_key(scheme)
             else:

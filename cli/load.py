@@ -51,6 +51,7 @@ def _named(record: Record, item: Item, keep_source: bool) -> Record:
 def _from_file(item: Item, options: ReadOptions, keep_source: bool) -> list[Record]:
     from medpipe.formats.image import Image, image_record
     from medpipe.formats.record import ecg_record
+    from medpipe.formats.series import Series, series_record
     from medpipe.formats.sniff import sniff
 
     found = open_file(item.path, sniff(item.path), options)
@@ -65,6 +66,8 @@ def _from_file(item: Item, options: ReadOptions, keep_source: bool) -> list[Reco
         ident, named = f"{item.id}#{index}" if several else item.id, source if keep_source else None
         if isinstance(one, Image):
             records.append(image_record(one, ident, named))
+        elif isinstance(one, Series):
+            records.append(series_record(one, ident, named))
         else:
             records.append(ecg_record(one, item.path, ident, named))
     return records

@@ -23,6 +23,8 @@ COMMANDS = {
     "ecg-probe": ("ecg_probe", "linear probing of a frozen encoder beside its baselines"),
     "ecg-benchmark": ("ecg_benchmark", "zero-shot evaluation on the six sets of MERL's protocol"),
     "ecg-train": ("ecg_train", "recordings with their reports in, an encoder of your own out"),
+    "fmri-extract": ("fmri_extract", "scans and a mask in, cleaned responses out"),
+    "fmri-align": ("fmri_align", "runs and the words heard in, windows with their text out"),
     "ecg-entities": ("ecg_entities", "reports in, cardiac entities out; vocabulary and training targets"),
 }
 

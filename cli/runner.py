@@ -51,6 +51,7 @@ class Job:
     columns: tuple[str, ...] | None = None  # of CSV files whose rows are records
     read: ReadOptions | None = None  # of files, where more than --fs decides
     attributes: dict[str, str] = field(default_factory=dict)  # of an HDF5 output
+    target: Target | None = None  # where it is not for `-o` alone to say
 
     def digest(self) -> str:
         """Stands for everything that changes results, but for which inputs there are."""
@@ -89,7 +90,7 @@ class Job:
 def run_job(job: Job) -> int:
     """Run to the end, or to a signal; the exit code. Raises Fatal and BrokenPipeError."""
     options = input_options(job.run, job.columns, pictures=job.read is not None and job.read.pictures)
-    target = choose(job.run.output, job.refs, check=job.check, folders=job.folders)
+    target = job.target or choose(job.run.output, job.refs, check=job.check, folders=job.folders)
     if job.run.resume and target.path is None and not job.check:
         raise typer.BadParameter("--resume needs -o FILE: a pipe keeps no state")
     if job.run.resume and target.complete():

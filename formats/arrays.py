@@ -39,19 +39,29 @@ class LazyArray(Protocol):
 
 @dataclass(slots=True)
 class ArrayReference:
-    """An array that stays in its HDF5 file until somebody reads it."""
+    """An array that stays in its HDF5 file until somebody reads it; with `rows`, only these of its first axis."""
 
     h5: str
     dataset: str
     row: int
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    rows: tuple[int, int] | None = None
 
     def read(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
         """Samples `start` to `stop` along the last axis; FormatError when the file does not hold them."""
-        from medpipe.formats.hdf5 import read_row
+        from medpipe.formats.hdf5 import read_row, read_rows
 
+        if self.rows is not None:
+            return read_rows(self.h5, self.dataset, self.row, self.shape, self.dtype, self.rows)[..., start:stop]
         return read_row(self.h5, self.dataset, self.row, self.shape, self.dtype, start, stop)
+
+
+def reference_object(reference: ArrayReference, h5: str) -> dict[str, Any]:
+    """The JSON object of an array that stays in its file; `h5` is the path to put into it."""
+    made: dict[str, Any] = {"dtype": np.dtype(reference.dtype).str, "shape": list(reference.shape), "h5": h5}
+    made |= {"dataset": reference.dataset, "row": reference.row}
+    return made if reference.rows is None else {**made, "rows": list(reference.rows)}
 
 
 def materialise(value: Any) -> NDArray[Any]:

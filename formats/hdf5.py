@@ -18,6 +18,10 @@ from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record, decode
 
 FORMAT_ATTRIBUTE = "medpipe_format"
+# Of a file of one record, in which each array is a dataset of its own shape: /responses is [time, voxels].
+RUN_ATTRIBUTE = "medpipe_run"
+# Of responses as the Huth lab publishes them: one dataset [time, voxels] and nothing else.
+_BARE_RESPONSES = "data"
 FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 RESERVED = frozenset({"id", "record", "index"})
 _OPEN_LIMIT = 4
@@ -76,6 +80,8 @@ def count_records(path: str) -> int:
     file = open_file(path)
     with _sound("the list of records"):
         version = file.attrs.get(FORMAT_ATTRIBUTE)
+        if version is None and _is_bare(file):
+            return 1
         if version is None:
             raise FormatError("bad-hdf5", "HDF5 file of another layout: it has no attribute medpipe_format")
         if int(version) != 1:
@@ -86,9 +92,20 @@ def count_records(path: str) -> int:
         return int(ids.shape[0])
 
 
-def iterate_ids(path: str) -> Iterator[str]:
-    """Every id in order, read in blocks."""
+def _is_bare(file: h5py.File) -> bool:
+    """Whether the file is a matrix of responses, [time, voxels], without a record beside it."""
+    if not isinstance(file.get(_BARE_RESPONSES, getlink=True), h5py.HardLink):
+        return False
+    item = file[_BARE_RESPONSES]
+    return isinstance(item, h5py.Dataset) and item.ndim == 2 and item.dtype.kind in "iuf" and not item.external
+
+
+def iterate_ids(path: str) -> Iterator[str | None]:
+    """Every id in order, read in blocks; None for a record that the file does not name."""
     total = count_records(path)
+    if FORMAT_ATTRIBUTE not in open_file(path).attrs:
+        yield None
+        return
     for start in range(0, total, 1024):
         with _sound("the list of records"):
             block = _item(open_file(path), "id", h5py.Dataset)[start : start + 1024]
@@ -99,6 +116,9 @@ def iterate_ids(path: str) -> Iterator[str]:
 def read_record(path: str, row: int) -> Record:
     """Record `row` with its arrays as references, read when they are used."""
     file = open_file(path)
+    if FORMAT_ATTRIBUTE not in file.attrs:
+        item = file[_BARE_RESPONSES]
+        return {"responses": ArrayReference(path, f"/{_BARE_RESPONSES}", 0, item.shape, item.dtype)}
     with _sound(f"row {row}"):
         record = decode(_item(file, "record", h5py.Dataset)[row])
         ident = _item(file, "id", h5py.Dataset)[row].decode("utf-8", "replace")
@@ -121,7 +141,7 @@ def _row_references(file: h5py.File, path: str, row: int) -> Record:
 def _shape_and_dtype(file: h5py.File, field: str, row: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
     item = file.get(field)
     if isinstance(item, h5py.Dataset):
-        return item.shape[1:], item.dtype
+        return item.shape if RUN_ATTRIBUTE in file.attrs else item.shape[1:], item.dtype
     group = _item(file, field, h5py.Group)
     shape = tuple(int(n) for n in group["shape"][row] if n >= 0)
     return shape, np.dtype(group["dtype"][row].decode()) if "dtype" in group else group["data"].dtype
@@ -145,6 +165,29 @@ def read_row(
         return _read_ragged(_item(file, field, h5py.Group), row, shape, dtype, start, stop)
 
 
+def read_rows(
+    path: str, dataset: str, row: int, shape: tuple[int, ...], dtype: np.dtype[Any], rows: tuple[int, int]
+) -> NDArray[Any]:
+    """Part of the first axis of one row of a field; FormatError when the file disagrees."""
+    file = open_file(path)
+    field = dataset.strip("/")
+    with _sound(f"row {row} of {dataset}"):
+        if not isinstance(file.get(field), h5py.Dataset):
+            whole, kind = _shape_and_dtype(file, field, row)
+            return _checked(_read_ragged(_item(file, field, h5py.Group), row, whole, kind, 0, None), shape, dtype, rows)
+        item = _item(file, field, h5py.Dataset)
+        alone = row == 0 and item.ndim == len(shape)
+        part = item[rows[0] : rows[1]] if alone else item[row, rows[0] : rows[1]]
+        return _checked(np.asarray(part), shape, dtype, (0, rows[1] - rows[0]))
+
+
+def _checked(array: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any], rows: tuple[int, int]) -> NDArray[Any]:
+    part = array[rows[0] : rows[1]]
+    if part.shape != shape or part.dtype != dtype:
+        raise FormatError("bad-hdf5", "rows that a record names are not in the array that it names")
+    return part
+
+
 def _read_uniform(
     item: h5py.Dataset,
     row: int,
@@ -153,6 +196,9 @@ def _read_uniform(
     start: int,
     stop: int | None,
 ) -> NDArray[Any]:
+    if row == 0 and item.shape == shape and item.dtype == dtype:
+        # The one record of a run, or of bare responses.
+        return np.asarray(item[(..., slice(start, stop))])
     if row >= item.shape[0] or item.shape[1:] != shape or item.dtype != dtype:
         raise FormatError("bad-hdf5", f"{item.name} row {row} is not the array that the record names")
     if not shape:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SUFFIXES = (".gz", ".zst", ".jsonl", ".hea", ".dat", ".mat", ".edf", ".bdf", ".csv", ".tsv", ".dcm", ".h5", ".hdf5",
-             ".nii", ".png", ".jpg", ".jpeg", ".tif", ".tiff")  # fmt: skip
+             ".hf5", ".nii", ".gii", ".dtseries", ".func", ".png", ".jpg", ".jpeg", ".tif", ".tiff")  # fmt: skip
 
 
 def path_id(path: str, scheme: str = "path") -> str:

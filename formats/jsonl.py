@@ -99,7 +99,16 @@ def _reference(spec: dict[str, Any], folder: Path | None) -> ArrayReference:
     if not (isinstance(path, str) and isinstance(dataset, str) and type(row) is int and row >= 0):
         raise FormatError("bad-array", "an array reference needs h5, dataset and row")
     full = path if folder is None else str(folder / path)
-    return ArrayReference(full, dataset, row, shape, np.dtype(dtype))
+    return ArrayReference(full, dataset, row, shape, np.dtype(dtype), _rows(spec.get("rows"), shape))
+
+
+def _rows(value: Any, shape: tuple[int, ...]) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    pair = isinstance(value, list) and len(value) == 2 and all(type(one) is int for one in value)
+    if not pair or not shape or not 0 <= value[0] <= value[1] or value[1] - value[0] != shape[0]:
+        raise FormatError("bad-array", "rows of an array reference are not two numbers as far apart as its shape says")
+    return value[0], value[1]
 
 
 def read_id(line: bytes) -> str | None:

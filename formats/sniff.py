@@ -35,7 +35,7 @@ def sniff(path: str) -> str:
     """The kind of a file.
 
     Returns:
-        wfdb, edf (BDF too), dicom, csv, hdf5, jsonl, gzip, zstd, nifti, image, lfs-pointer, annex-pointer,
+        wfdb, edf (BDF too), dicom, csv, hdf5, jsonl, gzip, zstd, nifti, gifti, image, lfs-pointer, annex-pointer,
         empty or unknown. A header is wfdb whatever it holds: its reader says what is wrong with it.
 
     Raises:
@@ -107,6 +107,8 @@ def _by_content(path: str, suffix: str, head: bytes) -> str:
         return "empty"
     if _is_nifti(head):
         return "nifti"
+    if b"<GIFTI" in head or b"<!DOCTYPE GIFTI" in head:
+        return "gifti"
     if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
         return "jsonl"
     return "csv" if suffix in _TABLES or _is_table(head) else "unknown"

@@ -17,7 +17,15 @@ from medpipe.core import __version__
 # Of the release, not of the run: the same commands give the same pages.
 DATE = "2026-11-24"
 HERE = Path(__file__).parent
-RECORD_COMMANDS = ("med-cat", "ecg-encode", "ecg-zeroshot", "ecg-entities", "ecg-benchmark")
+RECORD_COMMANDS = (
+    "med-cat",
+    "ecg-encode",
+    "ecg-zeroshot",
+    "ecg-entities",
+    "ecg-benchmark",
+    "fmri-extract",
+    "fmri-align",
+)
 _EXITS = {
     0: "Every record is good.",
     1: "Some inputs failed; they are error records in the output, and counted on standard error.",

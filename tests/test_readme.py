@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import nibabel
 import pytest
 from conftest import BIN
 from pydicom.data import get_testdata_file
@@ -13,6 +14,7 @@ from pydicom.data import get_testdata_file
 from medpipe.cli.medpipe import COMMANDS
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
+SCANS = {"bold.nii": "functional.nii", "brain.nii": "resampled_anat_moved.nii", "odd.nii.gz": "example4d.nii.gz"}
 NUMBER = re.compile(r"(\d+\.\d+)")
 needs_jq = pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
 
@@ -40,6 +42,8 @@ def assert_matches(expected: str, found: str) -> None:
 def test_the_examples_print_what_the_readme_shows(tmp_path: Path) -> None:
     for name, source in (("ecg.dcm", "waveform_ecg.dcm"), ("ct.dcm", "CT_small.dcm")):
         shutil.copy(get_testdata_file(source), tmp_path / name)
+    for name, source in SCANS.items():
+        shutil.copy(Path(nibabel.__file__).parent / "tests/data" / source, tmp_path / name)
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
     for command, expected in examples():
         done = subprocess.run(

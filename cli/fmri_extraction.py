@@ -1,0 +1,143 @@
+"""One run of functional images to its responses: which volumes, which voxels, what is taken out, what is said."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from medpipe.cli.exits import WRITE_FAILED, Fatal
+from medpipe.cli.fmri_nuisance import Nuisance
+from medpipe.cli.fmri_passes import Passage, Writer
+from medpipe.cli.fmri_places import PlaceOptions, Places, surface_places, volume_places
+from medpipe.core.errors import InputError
+from medpipe.core.fmri.cleaning import Cleaner, CleanOptions
+from medpipe.formats.arrays import INLINE_LIMIT
+from medpipe.formats.bids_derivatives import mask_of
+from medpipe.formats.errors import FormatError
+from medpipe.formats.jsonl import Record
+from medpipe.formats.run_file import ResponseArray, ResponseWriter, StoredResponses
+from medpipe.formats.series import Series, repetition_time
+from medpipe.formats.volume_mask import read_mask
+
+
+class Store(Protocol):
+    """Makes room for the responses of a run, by its id and their shape [time, voxels]."""
+
+    def create(self, ident: str, shape: tuple[int, int]) -> StoredResponses:
+        """See Store."""
+        ...
+
+
+@dataclass(slots=True)
+class Extraction:
+    """What is done to every run.
+
+    Args:
+        command: for messages.
+        places: grids and smoothing.
+        clean: what is taken out.
+        nuisance: which volumes are kept, and their confounds.
+        tr: seconds, in place of the header's.
+        bad: value of voxels that say nothing.
+        siblings: the mask lies beside each run, as BIDS derivatives have it.
+        store: where responses go; None keeps them in memory, for a line.
+        quiet: nothing is said on standard error.
+    """
+
+    command: str
+    places: PlaceOptions
+    clean: CleanOptions
+    nuisance: Nuisance
+    tr: float | None = None
+    bad: float = 0.0
+    siblings: bool = False
+    store: Store | None = None
+    quiet: bool = False
+
+    def __call__(self, record: Record) -> Iterator[Record]:
+        """The record of the responses in place of that of the run. Raises FormatError, InputError, Fatal 74."""
+        series = record.get("bold")
+        if not isinstance(series, Series):
+            raise InputError("not-a-scan", "the record holds no run of functional images")
+        tr = repetition_time(series, self.tr)
+        places = self._places_of(series)
+        keep, confounds, facts = self.nuisance.of(series)
+        cleaning = self.clean != CleanOptions() or confounds is not None
+        cleaner = Cleaner(self.clean, tr, keep, confounds) if cleaning else None
+        passage = Passage(series, places, self.nuisance.drop, keep, cleaner, self.bad)
+        responses, counts = self._responses(record["id"], passage)
+        if places.absent is not None:
+            counts["left_out"] = int(places.absent.sum())
+        self._say(record["id"], counts, places, cleaned=cleaning)
+        made: Record = {key: value for key, value in record.items() if key != "bold"}
+        mask = np.concatenate([np.zeros(self.nuisance.drop, bool), keep]).astype("u1")
+        made |= {"tr": tr, "start": round(self.nuisance.drop * tr, 9), **places.facts, **facts, **self._said()}
+        yield made | {"quality": counts, "responses": responses, **places.arrays, "sample_mask": mask}
+
+    def _places_of(self, series: Series) -> Places:
+        if not series.is_volume:
+            return surface_places(series, PlaceOptions() if self.siblings else self.places)
+        options = self.places
+        if self.siblings and options.mask is None and (mask := mask_of(series.path)) is not None:
+            options = replace(options, mask=read_mask(mask))
+        return volume_places(series, options)
+
+    def _responses(self, ident: str, passage: Passage) -> tuple[Any, dict[str, int]]:
+        if self.store is None:
+            size = 4 * passage.shape[0] * passage.shape[1]
+            if size > INLINE_LIMIT:
+                raise FormatError(
+                    "array-too-large",
+                    f"responses of {size / 2**20:.0f} MiB are too large for a JSON line (limit 64 MiB): -o FILE.h5",
+                )
+            made = ResponseArray(passage.shape)
+            return made.array, _run(passage, made, Path(tempfile.gettempdir()))
+        try:
+            stored = self.store.create(ident, passage.shape)
+        except OSError as error:
+            raise Fatal(WRITE_FAILED, f"{ident}: {error.strerror}") from None
+        try:
+            writer = ResponseWriter(stored.path, passage.shape)
+            try:
+                return stored, _run(passage, writer, stored.path.parent)
+            finally:
+                writer.close()
+        except BaseException:
+            stored.path.unlink(missing_ok=True)
+            raise
+
+    def _said(self) -> Record:
+        """What was done to the values, for the record."""
+        drifts = [str(one) for one in self.clean.drifts]
+        steps = {
+            "fwhm": self.places.fwhm,
+            "detrend": drifts,
+            "low_pass": self.clean.low_pass,
+            "zscore": self.clean.zscore,
+        }
+        made = {key: value for key, value in steps.items() if value}
+        return {"cleaning": made} if made else {}
+
+    def _say(self, ident: str, counts: dict[str, int], places: Places, *, cleaned: bool) -> None:
+        stand = "NaN" if np.isnan(self.bad) else "zeros"
+        constant = stand if cleaned or np.isnan(self.bad) else "as they are"
+        words = {"constant": f"do not change ({constant})", "not_finite": f"hold NaN or infinity ({stand})"}
+        told = [f"{counts[key]} {said}" for key, said in words.items() if counts[key]]
+        if counts.get("left_out"):
+            told.append(f"{counts['left_out']} voxels without a value are left out of the means")
+        if told and not self.quiet:
+            print(f"{self.command}: {ident}: of {places.count} {places.noun} {', '.join(told)}", file=sys.stderr)
+
+
+def _run(passage: Passage, writer: Writer, folder: Path) -> dict[str, int]:
+    # Readers say in their own way what is wrong with a file: what is left is the disk that is written to.
+    try:
+        return passage.through(writer, folder)
+    except OSError as error:
+        raise Fatal(WRITE_FAILED, f"{folder}: {error.strerror}") from None
