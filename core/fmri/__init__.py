@@ -1,0 +1,1 @@
+"""Methods on functional images: responses cleaned, smoothed, averaged in parcels."""
