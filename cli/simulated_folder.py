@@ -130,7 +130,9 @@ class SimulatedFolder:
 
 
 def _intervals(story: Story) -> list[Interval]:
-    return [(float(start), float(end), word) for start, end, word in zip(story.onsets, story.ends, story.words, strict=True)]
+    return [
+        (float(start), float(end), word) for start, end, word in zip(story.onsets, story.ends, story.words, strict=True)
+    ]
 
 
 def _letters(words: Sequence[Interval]) -> list[Interval]:

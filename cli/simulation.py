@@ -96,7 +96,7 @@ class Simulation:
     def _run(
         self, heard: Heard, number: int, repeat: int, subject: Subject, signal: np.ndarray, rng: np.random.Generator
     ) -> RunFiles:
-        noise = scan_noise(*signal.shape, rng)
+        noise = scan_noise(signal.shape[0], signal.shape[1], rng)
         values = counts(mixed(subject, signal, noise, self.given.ev), self.head, rng)
         table, sidecar = confounds(values[self.head.mask].T * np.float32(SLOPE), noise, self.given.tr, rng)
         return RunFiles(number + 1, heard, repeat + 1, values, table, sidecar)

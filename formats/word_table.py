@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from medpipe.formats.errors import FormatError
@@ -43,7 +44,7 @@ def read_word_table(path: str) -> WordTable:
     pairs = [_pair(number, row, word, onset) for number, row in enumerate(rows[1:], start=2)]
     if not pairs:
         raise FormatError("empty", "the table holds no word")
-    if any(later < earlier for (earlier, _), (later, _) in zip(pairs, pairs[1:], strict=False)):
+    if any(later < earlier for (earlier, _), (later, _) in pairwise(pairs)):
         raise FormatError("bad-value", "the onsets are not in order")
     return WordTable(tuple(said for _, said in pairs), tuple(time for time, _ in pairs))
 

@@ -45,9 +45,7 @@ def make_head(shape: tuple[int, int, int], rng: np.random.Generator) -> Head:
     return Head(mask, affine, rng.uniform(*_LEVEL, int(mask.sum())))
 
 
-def mixed(
-    subject: Subject, signal: NDArray[np.float32], noise: ScanNoise, explainable: float
-) -> NDArray[np.float32]:  # fmt: skip
+def mixed(subject: Subject, signal: NDArray[np.float32], noise: ScanNoise, explainable: float) -> NDArray[np.float32]:
     """Responses [volumes, voxels] of variance 1, of which `explainable` is signal where a voxel is active.
 
     Args:
@@ -57,7 +55,7 @@ def mixed(
         explainable: from 0 to 1.
     """
     share = np.where(subject.active, explainable, 0.0)
-    made = np.sqrt(share) * signal + np.sqrt(1 - share) * noise.values
+    made: NDArray[np.float64] = np.sqrt(share) * signal + np.sqrt(1 - share) * noise.values
     return made.astype(np.float32)
 
 
@@ -68,4 +66,6 @@ def counts(values: NDArray[np.float32], head: Head, rng: np.random.Generator) ->
     volume = np.abs(outside * np.float32(_OUTSIDE / SLOPE))
     volume[head.mask] = scaled.T
     limit = np.iinfo(np.int16)
-    return np.clip(np.rint(volume), limit.min, limit.max).astype(np.int16)
+    np.clip(np.rint(volume, out=volume), limit.min, limit.max, out=volume)
+    made: NDArray[np.int16] = volume.astype(np.int16)
+    return made

@@ -35,21 +35,24 @@ class Subject:
         signal = np.zeros((len(found[0][0]), self.weights.shape[1]), np.float32)
         for sampled, late in found:
             signal[:, late] = sampled @ self.weights[:, late]
-        return signal - signal.mean(axis=0)
+        signal -= signal.mean(axis=0)
+        return signal
 
 
 def responses(course: NDArray[np.float64], tr: float) -> list[NDArray[np.float64]]:
     """A course [ticks, features] through each of the PEAKS' responses, at the middle of each volume."""
-    from scipy.signal import fftconvolve
+    from scipy.fft import irfft, next_fast_len, rfft
 
     volumes = int(len(course) * TICK / tr + 1e-9)
     middle = np.round((np.arange(volumes) + 0.5) * tr / TICK).astype(int)
     times = np.arange(0, LENGTH, TICK)
+    size = next_fast_len(len(course) + len(times), real=True)
+    said = rfft(np.ascontiguousarray(course.T), size)
     made = []
     for peak in PEAKS:
         # The whole response is later, undershoot and all.
         kernel = double_gamma(times, peak, UNDERSHOOT + peak - PEAK)
-        made.append(fftconvolve(course, kernel[:, None], axes=0)[middle])
+        made.append(irfft(said * rfft(kernel, size), size)[:, middle].T)
     return made
 
 

@@ -93,15 +93,15 @@ def make_story(name: str, seconds: float, topics: Sequence[Topic], rng: np.rando
     places = np.cumsum(steps)
     onsets = np.round(places[places < ticks] * TICK, 1)
     words: list[str] = []
-    topic = topics[rng.integers(len(topics))]
+    topic = topics[int(rng.integers(len(topics)))]
     while len(words) < len(onsets):
         words += _sentence(topic, rng)
         if rng.random() < _CHANGE:
-            topic = topics[rng.integers(len(topics))]
+            topic = topics[int(rng.integers(len(topics)))]
     return Story.timed(name, words[: len(onsets)], onsets, seconds)
 
 
 def _sentence(topic: Topic, rng: np.random.Generator) -> list[str]:
     classes = {**topic.words, "WHO": _WHO, "WHERE": _WHERE}
-    pattern = _SENTENCES[rng.integers(len(_SENTENCES))].split()
-    return [classes[one][rng.integers(len(classes[one]))] if one in classes else one for one in pattern]
+    pattern = _SENTENCES[int(rng.integers(len(_SENTENCES)))].split()
+    return [classes[one][int(rng.integers(len(classes[one])))] if one in classes else one for one in pattern]

@@ -40,7 +40,8 @@ class WordVectors:
         if not self._topic:
             return own
         shared = _random_vector(f"topic {self._topic[word]}", self.dim)
-        return np.sqrt(_TOPIC) * shared + np.sqrt(1 - _TOPIC) * own
+        made: NDArray[np.float64] = np.sqrt(_TOPIC) * shared + np.sqrt(1 - _TOPIC) * own
+        return made
 
 
 @lru_cache(maxsize=1 << 14)
