@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from medpipe.cli.exits import GOOD, USAGE, WRITE_FAILED, Fatal, Interrupted
 from medpipe.cli.signals import StopRequest
@@ -78,7 +79,7 @@ class Simulation:
     head: Head
     subjects: list[Subject]
 
-    def course(self, heard: Heard) -> np.ndarray:
+    def course(self, heard: Heard) -> NDArray[np.float64]:
         """What is said at each tick of a scan."""
         volumes = self.given.volumes(heard.story.seconds)
         return impulses(heard.story, self.vectors, self.given.start, volumes * self.given.tr)
@@ -94,7 +95,13 @@ class Simulation:
                     yield self._run(heard, number, repeat, subject, signal, rng)
 
     def _run(
-        self, heard: Heard, number: int, repeat: int, subject: Subject, signal: np.ndarray, rng: np.random.Generator
+        self,
+        heard: Heard,
+        number: int,
+        repeat: int,
+        subject: Subject,
+        signal: NDArray[np.float32],
+        rng: np.random.Generator,
     ) -> RunFiles:
         noise = scan_noise(signal.shape[0], signal.shape[1], rng)
         values = counts(mixed(subject, signal, noise, self.given.ev), self.head, rng)
@@ -111,7 +118,7 @@ def simulate(command: str, given: Given) -> int:
     stop.install()
     try:
         with fresh_folder(Path(given.output)) as folder:
-            made = _simulation(given, grid, heard)
+            made = _simulation(given, grid, heard, stop)
             runs = _write(SimulatedFolder(folder, given.tr, given.start), made, stop)
     except Interrupted:
         return stop.exit_code
@@ -142,10 +149,10 @@ def _check_size(given: Given, grid: tuple[int, int, int], heard: list[Heard]) ->
             raise Fatal(USAGE, f"{one.story.name}: {volumes} volumes of {given.shape} voxels do not fit into memory")
 
 
-def _simulation(given: Given, grid: tuple[int, int, int], heard: list[Heard]) -> Simulation:
+def _simulation(given: Given, grid: tuple[int, int, int], heard: list[Heard], stop: StopRequest) -> Simulation:
     head = make_head(grid, np.random.default_rng([given.seed, _HEAD]))
     made = Simulation(given, heard, WordVectors(DIM, () if given.words else read_topics()), head, [])
-    spread = Spread.of((made.course(one) for one in heard), given.tr, DIM + 1)
+    spread = Spread.of(_courses(made, stop), given.tr, DIM + 1)
     for number in range(given.subjects):
         rng = np.random.default_rng([given.seed, _SUBJECT, number])
         made.subjects.append(make_subject(len(head.level), spread, rng))
@@ -161,11 +168,22 @@ def _write(folder: SimulatedFolder, made: Simulation, stop: StopRequest) -> int:
         folder.write_weights(made.subjects)
     runs = 0
     for run in made.runs():
-        if stop.asked:
-            raise Interrupted
+        _check(stop)
         folder.write_run(run, made.head)
         runs += 1
     return runs
+
+
+def _courses(made: Simulation, stop: StopRequest) -> Iterator[NDArray[np.float64]]:
+    for one in made.heard:
+        _check(stop)
+        yield made.course(one)
+
+
+def _check(stop: StopRequest) -> None:
+    """Interrupted when a signal asks to stop."""
+    if stop.asked:
+        raise Interrupted
 
 
 def _truth(made: Simulation) -> dict[str, Any]:
