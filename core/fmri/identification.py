@@ -7,7 +7,7 @@ word can raise it. Its null shifts what was decoded around the story by more tha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class Identification:
     rank_accuracy: float
     top1: float
     p: float
-    null: NDArray[np.float64]
+    null: NDArray[np.float64] = field(repr=False)
     windows: int
 
 

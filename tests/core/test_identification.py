@@ -6,35 +6,12 @@ import pytest
 from medpipe.core.errors import InputError
 from medpipe.core.fmri.decoding import fit_decoding
 from medpipe.core.fmri.identification import Identification, identify
-from medpipe.core.fmri.scan_noise import scan_noise
-from medpipe.core.fmri.simulated_scan import mixed
-from medpipe.core.fmri.simulated_subject import Spread, make_subject
-from medpipe.core.fmri.story import make_story, read_topics
-from medpipe.core.fmri.word_vectors import WordVectors, impulses, word_features
-
-TOPICS = read_topics()
-VECTORS = WordVectors(32, TOPICS)
-TR, START, TAIL = 2.0, 10.0, 10.0
-
-
-def simulated(seed: int, ev: float, seconds: list[float], voxels: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Features and z-scored responses of stories of these lengths; those without signal are noise alone."""
-    stories = [make_story("s", length, TOPICS, np.random.default_rng([seed, 0, n])) for n, length in enumerate(seconds)]
-    courses = [impulses(one, VECTORS, START, START + one.seconds + TAIL) for one in stories]
-    subject = ev and make_subject(voxels, Spread.of(courses, TR, 33), np.random.default_rng([seed, 1]))
-    responses = []
-    for place, course in enumerate(courses):
-        noise = scan_noise(len(course) // 20, voxels, np.random.default_rng([seed, 2, place]))
-        made = mixed(subject, subject.signal(course, TR), noise, ev) if ev else noise.values
-        responses.append((made - made.mean(axis=0)) / made.std(axis=0))
-    features = [
-        word_features(one, VECTORS, START, TR, len(made))[:, :-1] for one, made in zip(stories, responses, strict=True)
-    ]
-    return features, responses
+from medpipe.core.fmri.simulated_responses import simulated_responses
 
 
 def decoded(seed: int, ev: float, seconds: list[float], train: int, voxels: int, folds: int | None) -> Identification:
-    features, responses = simulated(seed, ev, seconds, voxels)
+    features, responses = simulated_responses(seconds, ev, seed, voxels)
+    features = [one[:, :-1] for one in features]
     model = fit_decoding(responses[:train], features[:train], folds=folds)
     predicted = [model.predict(one) for one in responses[train:]]
     return identify(predicted, features[train:], np.random.default_rng(seed))
@@ -47,7 +24,7 @@ def test_signal_is_identified_at_an_explainable_variance_of_five_percent() -> No
     assert found.null.mean() == pytest.approx(0.5, abs=0.05) and found.null.max() < found.rank_accuracy
 
 
-SEEDS = 100
+SEEDS = 60
 SHORT = [160.0] * 3 + [240.0] * 2
 
 
