@@ -66,7 +66,8 @@ def fmri_sim(
         raise typer.BadParameter("--disjoint-topics chooses the topics of made stories, not of --words")
     if words is None and stories + test_stories == 0:
         raise typer.BadParameter("no story: --stories and --test-stories are both 0")
-    from medpipe.cli.simulation import Given, simulate
+    from medpipe.cli.simulation import simulate
+    from medpipe.cli.simulation_options import Given
 
     return simulate(
         NAME,

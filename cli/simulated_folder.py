@@ -33,21 +33,22 @@ _DESCRIPTION = {
 
 
 @contextmanager
-def fresh_folder(target: Path) -> Iterator[Path]:
-    """A folder beside `target` to write into, which gets its name when all went well and else is gone.
+def fresh_folder(output: str) -> Iterator[Path]:
+    """A folder beside `output` to write into, which gets its name when all went well and else is gone.
 
     Raises:
-        Fatal: `target` is a file or not empty, or an earlier run was killed and its part lies there.
+        Fatal: `output` is a file or not empty, or an earlier run was killed and its part lies there.
         OSError: it cannot be written.
     """
+    target = Path(output).resolve()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise Fatal(WRITE_FAILED, f"{target} is not an empty folder: give a new name")
+        raise Fatal(WRITE_FAILED, f"{output} is not an empty folder: give a new name")
     part = target.with_name(f"{target.name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         part.mkdir()
     except FileExistsError:
-        raise Fatal(WRITE_FAILED, f"{part}, left by a stopped run, is in the way: remove it") from None
+        raise Fatal(WRITE_FAILED, f"{part}, left by a killed run, is in the way: remove it") from None
     try:
         yield part
         part.replace(target)
@@ -139,7 +140,7 @@ def _letters(words: Sequence[Interval]) -> list[Interval]:
     """For phones: the letters of each word, of equal length."""
     made: list[Interval] = []
     for start, end, word in words:
-        times = np.round(np.linspace(start, end, len(word) + 1), 4)
+        times = np.linspace(start, end, len(word) + 1)
         made += [(float(a), float(b), letter.upper()) for a, b, letter in zip(times, times[1:], word, strict=False)]
     return made
 

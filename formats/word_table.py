@@ -44,8 +44,8 @@ def read_word_table(path: str) -> WordTable:
     pairs = [_pair(number, row, word, onset) for number, row in enumerate(rows[1:], start=2)]
     if not pairs:
         raise FormatError("empty", "the table holds no word")
-    if any(later < earlier for (earlier, _), (later, _) in pairwise(pairs)):
-        raise FormatError("bad-value", "the onsets are not in order")
+    if any(later <= earlier for (earlier, _), (later, _) in pairwise(pairs)):
+        raise FormatError("bad-value", "the onsets do not increase from word to word")
     return WordTable(tuple(said for _, said in pairs), tuple(time for time, _ in pairs))
 
 

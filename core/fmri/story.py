@@ -64,7 +64,7 @@ class Story:
         """A story whose words last until the next one, 0.6 s at most, where no `ends` say it."""
         limit = np.append(onsets[1:], seconds)
         ends = onsets + _LONGEST if ends is None else ends
-        return cls(name, tuple(words), onsets, np.round(np.minimum(ends, limit), 3), seconds)
+        return cls(name, tuple(words), onsets, np.minimum(ends, limit), seconds)
 
 
 def read_topics(path: Path = _WORDS) -> tuple[Topic, ...]:

@@ -24,7 +24,7 @@ def explained(true: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.float64
     return made
 
 
-def noise_ceiling(repeats: NDArray[Any]) -> NDArray[np.float64]:
+def explainable_variance(repeats: NDArray[Any]) -> NDArray[np.float64]:
     """The explainable variance of each voxel, from runs of one story.
 
     The mean covariance of two runs over the mean variance of one; Sahani and Linden 2003. Noise makes it negative

@@ -26,7 +26,10 @@ def made(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sim") / "set"
     done = run("fmri-sim", "-o", folder, *SMALL, "--subjects", 2, "--phones", "--weights")
     assert done.returncode == 0 and not done.stdout
-    assert done.stderr.decode().startswith("fmri-sim: 8 runs of 3 stories, ") and len(done.stderr.splitlines()) == 1
+    assert (
+        done.stderr.decode().startswith("fmri-sim: 8 runs, 3 stories, 2 listeners, ")
+        and len(done.stderr.splitlines()) == 1
+    )
     return folder
 
 
@@ -191,6 +194,15 @@ def test_a_folder_with_something_in_it_is_left_as_it_is(run: Run, tmp_path: Path
         done = run("fmri-sim", "-o", name, *SMALL, cwd=tmp_path)
         assert done.returncode == 74 and said in done.stderr.decode() and len(done.stderr.splitlines()) == 1
         assert digest(tmp_path) == before
+
+
+def test_names_that_are_no_folders_name_are_told_or_understood(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "empty").mkdir()
+    done = run("fmri-sim", "-o", "file/x", *SMALL, cwd=tmp_path)
+    assert done.returncode == 74 and len(done.stderr.splitlines()) == 1 and b"file/x" in done.stderr
+    assert run("fmri-sim", "-o", ".", *SMALL, cwd=tmp_path / "empty").returncode == 0
+    assert (tmp_path / "empty" / "truth.json").exists() and not (tmp_path / "empty.part").exists()
 
 
 def test_a_stopped_run_leaves_nothing(tmp_path: Path) -> None:

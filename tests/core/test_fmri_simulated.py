@@ -11,7 +11,7 @@ from medpipe.core.fmri.simulated_confounds import MOTION, confounds
 from medpipe.core.fmri.simulated_scan import SLOPE, counts, make_head, mixed
 from medpipe.core.fmri.simulated_subject import PEAKS, Spread, make_subject, responses
 from medpipe.core.fmri.story import TICK, Story, make_story, read_topics
-from medpipe.core.fmri.voxel_scores import noise_ceiling
+from medpipe.core.fmri.voxel_scores import explainable_variance
 from medpipe.core.fmri.word_vectors import WordVectors, impulses, word_features
 
 TOPICS = read_topics()
@@ -83,7 +83,7 @@ def test_the_explainable_variance_is_what_was_asked(asked: float) -> None:
             mixed(subject, signal, scan_noise(*signal.shape, np.random.default_rng([2, run])), asked)
             for run in range(8)
         ]
-        found.append(noise_ceiling(np.stack(runs)))
+        found.append(explainable_variance(np.stack(runs)))
     mean = np.mean(found, axis=0)
     # 28 pairs of runs of 160 volumes in 200 voxels: the standard error is below 0.002.
     assert mean[subject.active].mean() == pytest.approx(asked, abs=0.008)

@@ -15,7 +15,7 @@ from medpipe.core.fmri.delays import delayed, look_back
 from medpipe.core.fmri.encoding import fit_encoding, score_encoding
 from medpipe.core.fmri.fir_model import FirModel
 from medpipe.core.fmri.ridge import fit_ridge
-from medpipe.core.fmri.voxel_scores import correlation, explained, noise_ceiling
+from medpipe.core.fmri.voxel_scores import correlation, explainable_variance, explained
 from medpipe.core.fmri.word_rate import fit_word_rate
 
 LENGTHS = (40, 55, 35, 50)
@@ -156,11 +156,11 @@ def test_scores_in_closed_form() -> None:
     # Errors 1, 4, 9 over a variation of 2, then 4, 0, 4.
     assert explained(true, predicted) == pytest.approx([1 - 14 / 2, 1 - 8 / 2, 0])
     runs = np.stack([np.array([[1.0], [-1], [1], [-1]]), np.array([[1.0], [-1], [-1], [1]])])
-    assert noise_ceiling(runs) == pytest.approx([0]) and noise_ceiling(np.stack([runs[0], runs[0]])) == pytest.approx(
-        [1]
-    )
+    assert explainable_variance(runs) == pytest.approx([0]) and explainable_variance(
+        np.stack([runs[0], runs[0]])
+    ) == pytest.approx([1])
     with pytest.raises(ValueError, match="two runs"):
-        noise_ceiling(runs[:1])
+        explainable_variance(runs[:1])
 
 
 def heard(seed: int = 0, targets: int = 25) -> tuple[Stories, Stories]:
