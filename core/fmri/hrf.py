@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import gamma
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,8 +28,6 @@ def double_gamma(
 
 
 def _gamma(times: NDArray[np.float64], shape: float) -> NDArray[np.float64]:
-    from scipy.special import gammaln, xlogy
-
     after = np.maximum(times, 0.0)
-    density: NDArray[np.float64] = np.exp(xlogy(shape - 1, after) - after - gammaln(shape))
+    density: NDArray[np.float64] = after ** (shape - 1) * np.exp(-after) / gamma(shape)
     return density

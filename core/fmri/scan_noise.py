@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -34,11 +35,10 @@ class ScanNoise:
 
 def autoregressive(volumes: int, series: int, phi: float, rng: np.random.Generator) -> NDArray[np.float64]:
     """Stationary noise x[t] = phi x[t-1] + e[t] of variance 1, [volumes, series]."""
-    from scipy.signal import lfilter
-
-    shocks = rng.standard_normal((volumes, series)) * np.sqrt(1 - phi**2)
-    shocks[0] /= np.sqrt(1 - phi**2)
-    noise: NDArray[np.float64] = lfilter([1.0], [1.0, -phi], shocks, axis=0)
+    noise = rng.standard_normal((volumes, series))
+    noise[1:] *= np.sqrt(1 - phi**2)
+    for before, now in pairwise(noise):
+        now += phi * before
     return noise
 
 

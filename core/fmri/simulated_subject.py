@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from medpipe.core.fmri.hrf import LENGTH, PEAK, UNDERSHOOT, double_gamma
 from medpipe.core.fmri.story import TICK
 
+# Fourier transforms of multiples of it are fast.
+_FAST = 256
 _ACTIVE, _DENSITY, _JITTER = 0.5, 0.25, 1.0
 PEAKS = PEAK + np.round(np.arange(-_JITTER, _JITTER + TICK / 2, TICK), 1)
 
@@ -41,18 +43,16 @@ class Subject:
 
 def responses(course: NDArray[np.float64], tr: float) -> list[NDArray[np.float64]]:
     """A course [ticks, features] through each of the PEAKS' responses, at the middle of each volume."""
-    from scipy.fft import irfft, next_fast_len, rfft
-
     volumes = int(len(course) * TICK / tr + 1e-9)
     middle = np.round((np.arange(volumes) + 0.5) * tr / TICK).astype(int)
     times = np.arange(0, LENGTH, TICK)
-    size = next_fast_len(len(course) + len(times), real=True)
-    said = rfft(np.ascontiguousarray(course.T), size)
+    size = _FAST * -(-(len(course) + len(times)) // _FAST)
+    said = np.fft.rfft(np.ascontiguousarray(course.T), size)
     made = []
     for peak in PEAKS:
         # The whole response is later, undershoot and all.
         kernel = double_gamma(times, peak, UNDERSHOOT + peak - PEAK)
-        made.append(irfft(said * rfft(kernel, size), size)[:, middle].T)
+        made.append(np.fft.irfft(said * np.fft.rfft(kernel, size), size)[:, middle].T)
     return made
 
 
