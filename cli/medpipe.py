@@ -18,6 +18,7 @@ COMMANDS = {
     "med-score": ("med_score", "predictions and truth in, metrics with confidence intervals out"),
     "ground": ("ground", "images and findings in, boxes out"),
     "ground-train": ("ground_train", "images with their boxes in, a grounding model of your own out"),
+    "fmri-sim": ("fmri_sim", "simulated scans of listeners out, at a stated explainable variance"),
     "ecg-encode": ("ecg_encode", "ECG files or records in, embeddings out"),
     "ecg-zeroshot": ("ecg_zeroshot", "ECGs or embeddings in, scores of text queries out"),
     "ecg-probe": ("ecg_probe", "linear probing of a frozen encoder beside its baselines"),
