@@ -5,7 +5,7 @@ list to report on. Both models: preset `ground-small`, seed 0; all three cells a
 of each cell the mean of the boxes to train on. random: as many boxes of each cell as there are on average, of sizes
 that there are, put anywhere, with random scores, seed 0. AP50 is the mean over cells at an overlap of 0.5, false boxes
 where a cell is absent counted; brackets: 95 % intervals from 1,000 bootstrap samples of the images, seed 0; differences
-are paired. Run only when named: an hour on two cores, minutes on a GPU.
+are paired. Run only when named: an hour and a half on two cores, minutes on a GPU.
 
 Usage: python bench/bccd.py [FOLDER] [--device cuda], MEDPIPE_DATA set; a second run goes on from what is in FOLDER
 """
