@@ -81,7 +81,9 @@ def _draw_boxes(axes: Axes, boxes: Sequence[Box]) -> None:
         # Of a label that is nowhere found, one true box tells the colour.
         named.add(box.label)
         said = box.label if box.score is None else f"{box.label} {box.score:.2f}"
-        axes.text(left, top, said, size=7, color="#101114", va="bottom", clip_on=True,
+        # Above the box, but at the picture's upper edge, where it would be cut off.
+        stands = "bottom" if top > axes.get_ylim()[0] / 40 else "top"
+        axes.text(left, top, said, size=7, color="#101114", va=stands, clip_on=True,
                   bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.2})  # fmt: skip
 
 

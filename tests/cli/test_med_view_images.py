@@ -113,3 +113,5 @@ def test_a_label_that_was_not_found_is_named_once_beside_its_true_box() -> None:
              Box("b", (4, 4, 8, 8), true=True)]  # fmt: skip
     (axes,) = draw_image(np.zeros((9, 9), np.uint8), boxes=boxes).axes
     assert [text.get_text() for text in axes.texts] == ["a 0.50", "b"]
+    (edge,) = draw_image(np.zeros((90, 90), np.uint8), boxes=[Box("a", (1, 0, 5, 5))]).axes
+    assert edge.texts[0].get_va() == "top" and axes.texts[0].get_va() == "bottom"
