@@ -41,18 +41,19 @@ def listed(folder: Path, part: str) -> list[str]:
     return names
 
 
-def trained(folder: Path, variant: str, device: str) -> None:
+def trained(run: argparse.Namespace, variant: str) -> None:
     """The model's boxes of the validation list; goes on where it was stopped."""
-    out = folder / f"{variant}.jsonl"
+    folder, out = run.folder, run.folder / f"{variant}.jsonl"
     if out.exists():
         return
     knowledge = ("--knowledge", folder / "cells.yaml") if variant == "described" else ("--no-knowledge",)
     call("ground-train", "--files-from", folder / "train.lst", "--boxes", BCCD / "annotations", "--model", "small",
-         "--preset", "ground-small", "--seed", 0, "--validate-every", 110, "--checkpoint-every", 330, "-j", 0,
-         "--threads", 1, "--device", device, "--resume", *knowledge, "-o", folder / variant)  # fmt: skip
+         "--preset", "ground-small", "--seed", 0, "--validate-every", 220, "--checkpoint-every", 220, "-j", run.workers,
+         "--threads", 1, "--device", run.device, "--resume", *knowledge,
+         *(part for change in run.set for part in ("--set", change)), "-o", folder / variant)  # fmt: skip
     queries = [part for cell in CELLS for part in ("-q", cell)]
     call("ground", "--model", folder / variant, *queries, "--files-from", folder / "val.lst", "--id", "stem",
-         "--device", device, "--no-source", "-o", out)  # fmt: skip
+         "--device", run.device, "--no-source", "-o", out)  # fmt: skip
 
 
 def mean_box(known: list[Annotated]) -> Callable[[], Found]:
@@ -101,12 +102,14 @@ def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parents[1] / "out/bccd")
     options.add_argument("--device", default="cpu")
+    options.add_argument("--workers", type=int, default=0, help="that read pictures for each training")
+    options.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting, for both")
     run = options.parse_args()
     run.folder.mkdir(parents=True, exist_ok=True)
     train, test = listed(run.folder, "train"), listed(run.folder, "val")
     (run.folder / "cells.yaml").write_text("".join(f"{cell}: {text}\n" for cell, text in DESCRIBED.items()))
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda variant: trained(run.folder, variant, run.device), ("described", "names")))
+        list(pool.map(lambda variant: trained(run, variant), ("described", "names")))
     known = [one for one in read_boxes(str(BCCD / "annotations")) if one.id in set(train)]
     write(run.folder / "mean.jsonl", test, mean_box(known))
     write(run.folder / "random.jsonl", test, random_boxes(known))

@@ -94,6 +94,7 @@ def run_benchmark(command: str, run: Benchmark) -> int:
             f"{command}: the default model has learnt from PTB-XL's folds 1 to 8, which are this part", file=sys.stderr
         )
     failed = False
+    absent: set[str] = set()
     rows: list[dict[str, Any]] = []
     tables: list[str] = []
     for name in run.wanted():
@@ -103,7 +104,9 @@ def run_benchmark(command: str, run: Benchmark) -> int:
         queries = _queries(run, name)
         for subset, leads in subsets.items():
             path = folder / f"{name}.{subset}.jsonl"
-            failed |= _predict(command, run, one, queries, leads, path) != GOOD
+            failed |= _predict(command, run, one, queries, leads, path, absent) != GOOD
+            # Said once, not again for every subset of leads and set that has it.
+            absent |= {place for place in one.paths if not Path(place).exists()}
             # Beside the predictions that it belongs to: a run that is refused leaves the earlier one's.
             one.write_truth(folder / f"{name}.truth.csv")
             made = _measure(run, one, path, seen)
@@ -149,11 +152,12 @@ def _is_seen(name: str, group: str, seen: set[str]) -> bool:
 
 
 def _predict(
-    command: str, run: Benchmark, one: BenchmarkSet, queries: dict[str, str], leads: list[str], path: Path
-) -> int:
+    command: str, run: Benchmark, one: BenchmarkSet, queries: dict[str, str], leads: list[str], path: Path,
+    absent: set[str],
+) -> int:  # fmt: skip
     """The scores of a set by the leads, into `path`, going on where an earlier run stopped; the exit code."""
     listing = path.with_suffix(".list")
-    listing.write_text("".join(f"{place}\n" for place in one.paths), "utf-8")
+    listing.write_text("".join(f"{place}\n" for place in one.paths if place not in absent), "utf-8")
     shared = RunOptions(
         files_from=str(listing), output=str(path), jobs=run.jobs, device=run.device, resume=True, id_scheme="stem",
         quiet=run.quiet,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from medpipe.cli.exits import BAD_STREAM, NO_STREAM, Fatal
 from medpipe.cli.inputs import InputOptions, enumerate_items
@@ -17,18 +18,21 @@ from medpipe.formats.jsonl import Record
 from medpipe.formats.registry import ReadOptions
 
 Box = tuple[str, Corners, float]
+# Pixels.
+_BEYOND: Final = 2
 
 
 @dataclass(slots=True)
 class BoxStream:
     """Boxes as (label, corners, score) by id, labels that were asked for, clusters, and error records.
 
-    `unscored` boxes have no score and count as 1.
+    `unscored` boxes have no score and count as 1; `sizes` are width and height of images whose file tells them.
     """
 
     boxes: dict[str, list[Box]] = field(default_factory=dict)
     asked: dict[str, list[str]] = field(default_factory=dict)
     clusters: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     errors: int = 0
     unscored: int = 0
 
@@ -75,6 +79,8 @@ def _of_file(path: str, by: str | None) -> BoxStream:
         if one.id in found.boxes:
             raise Fatal(BAD_STREAM, f"{path}: the image {one.id} is there twice")
         found.boxes[one.id] = [(label, corners, 1.0) for label, corners in one.boxes]
+        if one.size is not None and all(one.size):
+            found.sizes[one.id] = one.size
     return found
 
 
@@ -114,6 +120,21 @@ def _box(one: Any, ident: str, path: str, found: BoxStream) -> Box:
         raise Fatal(BAD_STREAM, f"{path}: {error}") from None
     found.unscored += score is None
     return label, corners, 1.0 if score is None else score
+
+
+def check_inside(
+    boxes: Iterable[tuple[str, Corners]], size: tuple[int, int], told: tuple[int, int] | None, ident: str
+) -> None:
+    """FormatError (`bad-box`) where boxes belong to another picture or scale than that of `size`, width and height.
+
+    `told` is the size that they are said to be for; edges may lie a little beyond the picture's.
+    """
+    shown = f"the picture of {size[0]} x {size[1]}"
+    if told is not None and told != size:
+        raise FormatError("bad-box", f"{ident}: its boxes are for a picture of {told[0]} x {told[1]}, not {shown}")
+    for label, (left, top, right, bottom) in boxes:
+        if min(left, top) < -_BEYOND or right > size[0] + _BEYOND or bottom > size[1] + _BEYOND:
+            raise FormatError("bad-box", f"{ident}: a box of {label} lies outside {shown}")
 
 
 def box_of(one: Any, ident: str) -> tuple[str, Corners, float | None]:

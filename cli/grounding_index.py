@@ -13,15 +13,17 @@ from medpipe.cli.box_truth import read_box_stream
 from medpipe.cli.exits import BAD_STREAM, NO_STREAM, USAGE, Fatal
 from medpipe.cli.inputs import InputOptions, Item, enumerate_items
 from medpipe.cli.load import load
+from medpipe.formats.box_files import Corners
 from medpipe.formats.ids import path_id
 from medpipe.formats.registry import ReadOptions
 
-Labelled = list[tuple[str, tuple[float, ...]]]
+Labelled = list[tuple[str, Corners]]
 
 
 @dataclass(slots=True)
 class PictureIndex:
-    """Pictures by place, and for each its boxes as (label, corners) and its group; `names` are all labels.
+    """Pictures by place, and for each its boxes as (label, corners), its group, and the size, width and height, that
+    its boxes are for where that is told; `names` are all labels.
 
     `without` counts pictures of which nothing is said, `unseen` annotated ones that are not among the inputs.
     """
@@ -29,6 +31,7 @@ class PictureIndex:
     items: list[Item]
     boxes: list[Labelled]
     groups: list[str]
+    sizes: list[tuple[int, int] | None]
     names: tuple[str, ...]
     without: int = 0
     unseen: int = 0
@@ -37,7 +40,7 @@ class PictureIndex:
         """Some of the pictures, in that order."""
         return PictureIndex(
             [self.items[row] for row in rows], [self.boxes[row] for row in rows], [self.groups[row] for row in rows],
-            self.names, self.without, self.unseen,
+            [self.sizes[row] for row in rows], self.names, self.without, self.unseen,
         )  # fmt: skip
 
     def digest(self) -> str:
@@ -62,7 +65,7 @@ def index_pictures(
     if not names:
         raise Fatal(USAGE, f"{boxes}: not one box; --labels names what is to be looked for")
     options = InputOptions(inputs, files_from, pictures=True)
-    index, met = PictureIndex([], [], [], names), set()
+    index, met = PictureIndex([], [], [], [], names), set()
     for item in enumerate_items(options):
         if item.kind == "spooled":
             raise Fatal(USAGE, "a training reads its pictures again and again: give files, not standard input")
@@ -75,6 +78,7 @@ def index_pictures(
         met.add(name)
         index.items.append(item)
         index.boxes.append([(label, corners) for label, corners, _ in truth.boxes[name] if label in names])
+        index.sizes.append(truth.sizes.get(name))
         index.groups.append(name if by is None else _group(item, by, name))
     index.unseen = len(truth.boxes) - len(met)
     if not index.items:

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from medpipe.cli.box_truth import check_inside
 from medpipe.cli.exits import BAD_STREAM, Fatal
-from medpipe.cli.grounding_index import Labelled, PictureIndex
+from medpipe.cli.grounding_index import PictureIndex
 from medpipe.cli.load import load
 from medpipe.cli.process import EXPECTED
 from medpipe.cli.signals import ignore
@@ -25,8 +26,6 @@ from medpipe.formats.registry import ReadOptions
 # Pictures tried in place of one that cannot be read, before giving up.
 _TRIES: Final = 64
 _AHEAD: Final = 4
-# Pixels.
-_BEYOND: Final = 2
 Draw = tuple[int, int]  # row of the index, seed of what is drawn
 
 
@@ -61,16 +60,9 @@ class Examples(Dataset[tuple[Example, int] | str]):
         pixels = materialise(record["image"])
         if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3):
             raise InputError("bad-image", f"{record['id']} is not of 8 bits")
-        _check_inside(self.index.boxes[row], (pixels.shape[1], pixels.shape[0]), record["id"])
+        size = pixels.shape[1], pixels.shape[0]
+        check_inside(self.index.boxes[row], size, self.index.sizes[row], record["id"])
         return make_example(pixels, self.index.boxes[row], self.index.names, self.settings, rng)
-
-
-def _check_inside(boxes: Labelled, size: tuple[int, int], name: str) -> None:
-    """Edges may lie a little beyond the picture's; a box that lies elsewhere belongs to another picture or scale."""
-    for label, (left, top, right, bottom) in boxes:
-        if min(left, top) < -_BEYOND or right > size[0] + _BEYOND or bottom > size[1] + _BEYOND:
-            said = f"a box of {label} lies outside the picture of {size[0]} x {size[1]}"
-            raise InputError("bad-box", f"{name}: {said}")
 
 
 @dataclass(slots=True)
@@ -96,11 +88,14 @@ class PictureBatches:
     def batches(self, epoch: int, rank: int, world: int, skip: int = 0) -> Iterator[GroundBatch]:
         """See BatchSource."""
         self._draws[:] = list(self._drawn(epoch, rank, world))[skip:]
+        dense_only = self.shuffled and epoch < self.settings.dense_epochs
         for examples in self._loader():
             if failed := [one for one in examples if isinstance(one, str)]:
                 raise Fatal(BAD_STREAM, failed[0])
             self.replaced += sum(tried > 0 for _, tried in examples)
-            yield join_examples([one for one, _ in examples], self.tokenizer, self.settings, self.knowledge)
+            yield join_examples(
+                [one for one, _ in examples], self.tokenizer, self.settings, self.knowledge, dense_only=dense_only
+            )
 
     def _loader(self) -> DataLoader[tuple[Example, int] | str]:
         """One for all epochs, so that workers live as long: an epoch of few pictures is over sooner than they start."""

@@ -18,9 +18,8 @@ from medpipe.cli.train_options import overridden
 from medpipe.cli.training_loop import LoopOptions, Teller, draw, run_training, say
 from medpipe.core.training import distributed
 from medpipe.core.training.loop import Outcome
-from medpipe.core.vision.dense_boxes import STRIDE
 from medpipe.core.vision.findings import Knowledge
-from medpipe.core.vision.florence import Florence
+from medpipe.core.vision.florence import Florence, tower_stride
 from medpipe.core.vision.florence_new import SIZES, new_florence
 from medpipe.core.vision.ground_objective import GroundObjective
 from medpipe.core.vision.ground_settings import GroundSettings, ground_settings
@@ -59,6 +58,8 @@ class GroundRun:
             raise typer.BadParameter(f"--model {self.model} is untrained: with a frozen part it learns nothing")
         if made.side % 32 or not made.side:
             raise typer.BadParameter(f"side {made.side}: a model's input has a multiple of 32 pixels a side")
+        if made.dense_epochs and not made.dense_weight:
+            raise typer.BadParameter("dense_epochs learn by a loss of which the dense_weight is 0")
         return made
 
 
@@ -114,7 +115,7 @@ def _check_room(florence: Florence, settings: GroundSettings, index: PictureInde
         most = max(sum(label == name for label, _ in boxes) for boxes in index.boxes)
         label = len(florence.tokenizer(name.lower())["input_ids"])
         told = most * (4 + label * settings.repeat_label) + label + 1
-        if len(asked) + (settings.side // STRIDE) ** 2 + 1 > room or told > room:
+        if len(asked) + (settings.side // tower_stride(florence.model)) ** 2 + 1 > room or told > room:
             raise Fatal(
                 BAD_STREAM,
                 f"{name[:60]}: its text, or {most} boxes in one picture, are more than the model's {room} tokens",

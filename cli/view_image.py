@@ -13,12 +13,11 @@ from medpipe.formats.registry import ReadOptions, open_file
 from medpipe.formats.sniff import sniff
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from matplotlib.figure import Figure
 
-    from medpipe.cli.box_truth import Box as Scored
+    from medpipe.cli.box_truth import BoxStream
     from medpipe.core.draw.image import Box
+    from medpipe.formats.box_files import Corners
 
 
 def with_image(record: Record, read: ReadOptions) -> Record:
@@ -34,7 +33,7 @@ def with_image(record: Record, read: ReadOptions) -> Record:
     return {**image_record(found, record["id"], None), **record}
 
 
-def image_figure(record: Record, title: str, truth: Mapping[str, list[Scored]] | None = None) -> Figure:
+def image_figure(record: Record, title: str, truth: BoxStream | None = None) -> Figure:
     """The image with its boxes, and with those that are true by the image's name.
 
     Raises FormatError where a part of the record is none that can be drawn.
@@ -49,12 +48,20 @@ def image_figure(record: Record, title: str, truth: Mapping[str, list[Scored]] |
         raise FormatError("bad-array", "a colour image of more than 8 bits is not drawn: leave out --voi none")
     boxes, caption = _boxes(record), _caption(record)
     if truth is not None:
-        there = truth.get(path_id(str(record["id"]), "stem"))
-        if there is None:
-            raise FormatError("no-truth", "the file of true boxes says nothing of this image")
-        boxes += [Box(label, corners, true=True) for label, corners, _ in there]
-        caption = f"dashed: {len(there)} true boxes, {caption}"
+        boxes += [Box(label, corners, true=True) for label, corners in _true(record, truth)]
+        caption = f"dashed: {sum(box.true for box in boxes)} true boxes, {caption}"
     return draw_image(pixels, spacing=image_spacing(record), title=title, boxes=boxes, caption=caption)
+
+
+def _true(record: Record, truth: BoxStream) -> list[tuple[str, Corners]]:
+    from medpipe.cli.box_truth import check_inside
+
+    name, shape = path_id(str(record["id"]), "stem"), record["image"].shape
+    if name not in truth.boxes:
+        raise FormatError("no-truth", "the file of true boxes says nothing of this image")
+    there = [(label, corners) for label, corners, _ in truth.boxes[name]]
+    check_inside(there, (shape[1], shape[0]), truth.sizes.get(name), name)
+    return there
 
 
 def _boxes(record: Record) -> list[Box]:

@@ -29,7 +29,7 @@ from medpipe.formats.registry import ReadOptions
 from medpipe.formats.units import millivolts
 
 if TYPE_CHECKING:
-    from medpipe.cli.box_truth import Box
+    from medpipe.cli.box_truth import BoxStream
     from medpipe.core.draw.saliency import Saliency
 
 _SHOWN_SECONDS = 10.0
@@ -200,11 +200,11 @@ def _draw_image(record: Record, view: View, kind: str) -> bytes:
 
 
 @cache
-def _truth(path: str) -> dict[str, list[Box]]:
-    """The boxes of --truth by the image's name, read once."""
+def _truth(path: str) -> BoxStream:
+    """The boxes of --truth, read once."""
     from medpipe.cli.box_truth import read_box_stream
 
-    return read_box_stream(path).boxes
+    return read_box_stream(path)
 
 
 def _saliency(record: Record, view: View) -> Saliency | None:

@@ -107,8 +107,7 @@ class _Grey:
             return self._transformed(stored)
         if self._table is None:
             self._table = self._all(stored.dtype)
-        pixels: NDArray[Any] = self._table[stored.view(f"u{stored.dtype.itemsize}")]
-        return pixels
+        return _looked_up(self._table, stored.view(f"u{stored.dtype.itemsize}"))
 
     def _all(self, kind: np.dtype[Any]) -> NDArray[Any]:
         """Pixels of every stored value [256 or 65536], by its bits."""
@@ -166,6 +165,15 @@ class _Grey:
             return Window(*PRESETS["soft-tissue"], origin="preset soft-tissue, the file has no window")
         low, high = sorted(float(end) for end in self._values(np.array(self._frames.ends)))
         return Range(low, high)
+
+
+def _looked_up(table: NDArray[Any], stored: NDArray[Any]) -> NDArray[Any]:
+    """table[stored]; bytes of bytes the way that takes a third of the time."""
+    if table.dtype.itemsize == stored.dtype.itemsize == 1:
+        shown = np.frombuffer(bytearray(stored.tobytes()).translate(table.tobytes()), table.dtype)
+        return shown.reshape(stored.shape)
+    pixels: NDArray[Any] = np.take(table, stored)
+    return pixels
 
 
 def _source(items: list[Any], sequence: str, data: Any) -> Any:

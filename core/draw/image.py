@@ -70,13 +70,16 @@ def draw_image(
 def _draw_boxes(axes: Axes, boxes: Sequence[Box]) -> None:
     # The truth's first, so that a finding keeps its colour whatever was found.
     labels = list(dict.fromkeys(box.label for box in sorted(boxes, key=lambda box: not box.true)))
+    named = {box.label for box in boxes if not box.true}
     for box in boxes:
         colour = COLOURS[labels.index(box.label) % len(COLOURS)]
         left, top, right, bottom = box.xyxy
         axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, linewidth=1.4,
                                  linestyle=(0, (4, 3)) if box.true else "solid"))  # fmt: skip
-        if box.true:
+        if box.true and box.label in named:
             continue
+        # Of a label that is nowhere found, one true box tells the colour.
+        named.add(box.label)
         said = box.label if box.score is None else f"{box.label} {box.score:.2f}"
         axes.text(left, top, said, size=7, color="#101114", va="bottom", clip_on=True,
                   bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.2})  # fmt: skip

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from medpipe.core.ecg.concept_objective import Classifier
 from medpipe.core.ecg.export import fold_norms, round_to_half
-from medpipe.core.ecg.fit import Classifier
 
 
 class Joined(nn.Module):

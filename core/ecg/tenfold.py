@@ -20,11 +20,14 @@ import torch
 from numpy.typing import NDArray
 
 from medpipe.core.ecg import ptbxl
+from medpipe.core.ecg.concept_objective import Plan
 from medpipe.core.ecg.evaluate import pooled
-from medpipe.core.ecg.fit import Plan, fit, predict
+from medpipe.core.ecg.fit import fit, predict
 from medpipe.core.ecg.ptbxl import CONCEPTS, Recordings
 from medpipe.core.ecg.unseen_names import without_labels
+from medpipe.core.training.loop import RunOptions
 
+DEFAULT: Final = Plan(concepts=len(CONCEPTS))
 LEADS: Final = {"12 leads": range(12), "I": (0,), "I, II": (0, 1)}
 
 
@@ -76,7 +79,8 @@ def train_fold(fold: int, variant: Variant, plan: Plan, out: Path) -> Path:
     recordings = everyone()
     held, kept = fold_of(recordings, variant.folds) == fold, learnt_from(recordings, fold, variant)
     targets = torch.from_numpy(without_labels(recordings.targets(), variant.without)[kept])
-    network = fit(torch.from_numpy(recordings.x[kept]), targets, plan, out / f"fold{fold}", print, None, resume=True)
+    network = fit(torch.from_numpy(recordings.x[kept]), targets, plan, out / f"fold{fold}",
+                  options=RunOptions(resume=True))  # fmt: skip
     x = torch.from_numpy(recordings.x[held])
     masks = [torch.tensor([float(row in rows) for row in range(12)]) for rows in LEADS.values()]
     logits = np.stack([predict(network, x, mask).numpy() for mask in masks])
@@ -86,10 +90,10 @@ def train_fold(fold: int, variant: Variant, plan: Plan, out: Path) -> Path:
     return done
 
 
-def judged(variant: Variant, out: Path, epochs: int = Plan(0).epochs, jobs: int = 2) -> NDArray[np.float32]:
+def judged(variant: Variant, out: Path, epochs: int = DEFAULT.epochs, jobs: int = 2) -> NDArray[np.float32]:
     """Logits [leads, n, concepts] of `everyone`, each by the network of its fold; trains what is not in `out` yet."""
     out.mkdir(parents=True, exist_ok=True)
-    plan = replace(Plan(len(CONCEPTS)), epochs=epochs, lead_masking=variant.masking)
+    plan = replace(DEFAULT, epochs=epochs, lead_masking=variant.masking)
     count = variant.folds
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         plans = [replace(plan, seed=fold) for fold in range(count)]
@@ -115,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--without", default="", help="concepts to keep out, commas between")
     parser.add_argument("--folds", type=int, default=10)
     parser.add_argument("--share", type=float, default=1.0, help="of the patients to learn from")
-    parser.add_argument("--epochs", type=int, default=Plan(0).epochs)
+    parser.add_argument("--epochs", type=int, default=DEFAULT.epochs)
     options = parser.parse_args(arguments)
     without = tuple(part for part in options.without.split(",") if part)
     variant = Variant(not options.no_masking, without, options.folds, options.share)

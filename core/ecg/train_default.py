@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
@@ -23,9 +23,11 @@ from torch import Tensor
 
 from medpipe.core.ecg import ptbxl
 from medpipe.core.ecg.calibrate import Calibration, calibrate
+from medpipe.core.ecg.concept_objective import Classifier, Plan
 from medpipe.core.ecg.ensemble import Ensemble
-from medpipe.core.ecg.fit import METRICS, Classifier, Plan, fit, predict
+from medpipe.core.ecg.fit import fit, predict, read
 from medpipe.core.ecg.ptbxl import CONCEPTS, Recordings
+from medpipe.core.training.loop import METRICS, Line, RunOptions
 
 log = logging.getLogger("train_default")
 PARTS: Final = 4
@@ -33,6 +35,7 @@ MEMBERS: Final = 1
 # Logit of a query about nothing in an ECG.
 UNRELATED: Final = -5.0
 LEAD_I: Final = torch.eye(12)[0]
+DEFAULT: Final = Plan(concepts=len(CONCEPTS))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -41,15 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint and, below it, the runs")
     parser.add_argument("--resume", action="store_true", help="go on from the state in --out")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=Plan(0).epochs)
+    parser.add_argument("--epochs", type=int, default=DEFAULT.epochs)
     parser.add_argument("--jobs", type=int, default=2, help="networks trained at once, one thread each")
     options = parser.parse_args(arguments)
     runs: Path = options.out / "runs"
     runs.mkdir(parents=True, exist_ok=True)
     _log_to(runs / "train.log")
     torch.set_num_threads(1)
-    plan = Plan(len(CONCEPTS), seed=options.seed, epochs=options.epochs)
-    log.info("seed %d, plan %s", options.seed, json.dumps(asdict(plan)))
+    plan = replace(DEFAULT, seed=options.seed, epochs=options.epochs)
+    log.info("seed %d, plan %s", options.seed, json.dumps(plan.facts()))
     train = ptbxl.load("train")
     judged = cross_fitted(train, plan, runs, options.resume, options.jobs)
     _log_quality("cross-fitted", train, judged)
@@ -107,7 +110,7 @@ def publish(ensemble: Ensemble, calibration: Calibration, plan: Plan, recordings
     weights, biases = calibration.apply(*ensemble.classifiers())
     write_queries(head_weights(network, weights, biases, UNRELATED), folder / QUERIES)
     facts = {"training": {"data": "PTB-XL, folds 1 to 8 of the z-scored recordings", "recordings": recordings,
-                          "plan": asdict(plan), "parts": PARTS, "members": MEMBERS}}  # fmt: skip
+                          "plan": plan.facts(), "parts": PARTS, "members": MEMBERS}}  # fmt: skip
     write_description(folder, encoder.dim, facts)
     log.info("checkpoint in %s", folder)
 
@@ -119,27 +122,22 @@ def _trained(
     """One network for each plan, `jobs` at a time, each in its own process on one thread."""
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         count = len(plans)
-        finished = list(pool.map(_train_one, plans, folders, kept, [soft] * count, [resume] * count))
-    networks = []
-    for plan, path in zip(plans, finished, strict=True):
-        network = Classifier(plan)
-        network.load_state_dict(torch.load(path, weights_only=True))
-        networks.append(network.eval())
-    return networks
+        list(pool.map(_train_one, plans, folders, kept, [soft] * count, [resume] * count))
+    return [read(plan, folder) for plan, folder in zip(plans, folders, strict=True)]
 
 
-def _train_one(plan: Plan, folder: Path, kept: NDArray[np.bool_], soft: Tensor | None, resume: bool) -> Path:
+def _train_one(plan: Plan, folder: Path, kept: NDArray[np.bool_], soft: Tensor | None, resume: bool) -> None:
     torch.set_num_threads(1)
-    folder.mkdir(parents=True, exist_ok=True)
     _log_to(folder.parent / "train.log")
-    done = folder / "network.pt"
     train = ptbxl.load("train").select(kept)
     x, targets = torch.from_numpy(train.x), torch.from_numpy(train.targets())
     wanted = None if soft is None else soft[torch.from_numpy(kept)]
-    network = fit(x, targets, plan, folder, log.info, wanted, resume)
+
+    def tell(line: Line) -> None:
+        log.info("%s: step %d, loss %.4f", folder.name, line["step"], line["loss"])
+
+    fit(x, targets, plan, folder, tell, wanted, RunOptions(resume=resume, log_every=len(x) // plan.batch))
     _draw(folder)
-    torch.save(network.state_dict(), done)
-    return done
 
 
 def _draw(folder: Path) -> None:

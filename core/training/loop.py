@@ -24,7 +24,7 @@ from medpipe.core.training import distributed, state
 from medpipe.core.training.batches import Batch, BatchSource
 from medpipe.core.training.metrics_log import MetricsLog
 from medpipe.core.training.objective import Objective
-from medpipe.core.training.schedule import ends_with_the_run, learning_rate
+from medpipe.core.training.schedule import ends_with_the_run, first_beta, learning_rate
 from medpipe.core.training.settings import TrainSettings
 from medpipe.core.training.state import STATE, Parts, Position
 
@@ -158,7 +158,9 @@ class _Trainer:
         if options.compile:
             for part in objective.compiled_parts():
                 part.compile()
-        self.module: nn.Module = DistributedDataParallel(objective) if distributed.together() else objective
+        self.module: nn.Module = objective
+        if distributed.together():
+            self.module = DistributedDataParallel(objective, find_unused_parameters=objective.rests)
 
     def _begin(self) -> None:
         """Take up the folder's state, or draw from the settings' seed."""
@@ -226,6 +228,7 @@ class _Trainer:
         settings, optimiser, scaler = self.settings, self.parts.optimiser, self.parts.scaler
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(settings, self.position.step, self.steps)
+            group["betas"] = (first_beta(settings, self.position.step, self.steps), settings.beta2)
         optimiser.zero_grad(set_to_none=True)
         with self._precision():
             losses: dict[str, Tensor] = self.module(batch.to(self.options.device))
@@ -235,6 +238,7 @@ class _Trainer:
             nn.utils.clip_grad_norm_(self.objective.parameters(), settings.clip)
         scaler.step(optimiser)
         scaler.update()
+        self.objective.stepped()
         self.position.step += 1
         self.position.batch += 1
         self.records += len(batch) * distributed.world()

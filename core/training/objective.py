@@ -14,11 +14,13 @@ class Objective(nn.Module):
     """A model with all that is trained beside it; a batch goes in, losses come out.
 
     `selection` is the number of the validation that chooses the best weights, the highest where `higher_is_better`.
-    `generator` draws what is random besides dropout, on the CPU and alike in every process.
+    `rests` says that some steps leave weights without a gradient. `generator` draws what is random besides dropout, on
+    the CPU and alike in every process.
     """
 
     selection: str = "loss"
     higher_is_better: bool = False
+    rests: bool = False
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -33,6 +35,9 @@ class Objective(nn.Module):
     ) -> dict[str, float | int | None]:
         """Numbers by name over all batches, without a gradient. Raises ValueError for no batches."""
         raise NotImplementedError
+
+    def stepped(self) -> None:
+        """Called when the weights have been changed by a step."""
 
     def compiled_parts(self) -> list[nn.Module]:
         """The modules worth compiling; drawing and grouping around them stay as they are."""

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self, get_args, get_type_hints
 
 Precision = Literal["float32", "bf16", "fp16"]
-ScheduleName = Literal["constant", "cosine", "cosine-restarts"]
+ScheduleName = Literal["constant", "cosine", "cosine-restarts", "one-cycle"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

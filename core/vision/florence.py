@@ -8,6 +8,7 @@ unless the model was trained with images that do not have it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -149,6 +150,11 @@ class Florence:
             for (label, bins), place in zip(parsed.boxes, parsed.places, strict=True)
         ]
         return Answer(scored, parsed.dropped, present, text)
+
+
+def tower_stride(model: Any) -> int:
+    """Pixels of the input for an image token, each way: the strides of the tower's stages multiplied."""
+    return math.prod(model.config.vision_config.patch_stride)
 
 
 def image_tokens(model: Any, pixels: Tensor) -> Tensor:

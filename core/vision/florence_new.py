@@ -16,7 +16,9 @@ _VISION: Final[dict[str, dict[str, Any]]] = {
     "smoke": {"depths": (1, 1, 1, 1), "embed_dim": (8, 16, 24, 32), "num_heads": (1, 2, 3, 4),
               "num_groups": (1, 2, 3, 4), "window_size": 4, "projection_dim": 32, "drop_path_rate": 0.0},
     "small": {"depths": (1, 1, 2, 1), "embed_dim": (32, 64, 128, 256), "num_heads": (2, 4, 8, 16),
-              "num_groups": (2, 4, 8, 16), "window_size": 8, "projection_dim": 256, "drop_path_rate": 0.0},
+              "num_groups": (2, 4, 8, 16), "window_size": 8, "projection_dim": 256, "drop_path_rate": 0.0,
+              # Without the last halving a small picture keeps enough tokens to tell its objects apart.
+              "patch_stride": (4, 2, 2, 1)},
     "base": {"depths": (1, 1, 9, 1), "embed_dim": (128, 256, 512, 1024), "num_heads": (4, 8, 16, 32),
              "num_groups": (4, 8, 16, 32), "projection_dim": 768},
     "large": {"depths": (1, 1, 9, 1), "embed_dim": (256, 512, 1024, 2048), "num_heads": (8, 16, 32, 64),
@@ -25,7 +27,7 @@ _VISION: Final[dict[str, dict[str, Any]]] = {
 # Width, layers of encoder and of decoder, heads, hidden width, most tokens.
 _TEXT: Final = {
     "smoke": (32, 1, 2, 64, 512),
-    "small": (256, 3, 4, 1024, 1024),
+    "small": (256, 2, 4, 512, 1024),
     "base": (768, 6, 12, 3072, 4096),
     "large": (1024, 12, 16, 4096, 4096),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -39,7 +39,8 @@ class Example:
 class GroundBatch:
     """Pictures [B, 3, side, side] of 8 bits; queries [Q, n] with their mask; answers [Q, m], -100 where none counts.
 
-    `image` [Q] is the picture of each query, `texts` [Q] are the prompts in words.
+    `image` [Q] is the picture of each query, `texts` [Q] are the prompts in words. Of a batch that is `dense_only` the
+    answers teach nothing yet.
     """
 
     pixels: Tensor
@@ -49,6 +50,7 @@ class GroundBatch:
     answers: Tensor
     texts: tuple[str, ...]
     examples: tuple[Example, ...]
+    dense_only: bool = False
 
     def to(self, device: torch.device) -> GroundBatch:
         """All but texts and examples."""
@@ -56,7 +58,7 @@ class GroundBatch:
             part.to(device, non_blocking=True)
             for part in (self.pixels, self.image, self.prompts, self.mask, self.answers)
         )
-        return GroundBatch(pixels, image, prompts, mask, answers, self.texts, self.examples)
+        return replace(self, pixels=pixels, image=image, prompts=prompts, mask=mask, answers=answers)
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -103,8 +105,9 @@ def _answer(name: str, boxes: Boxes, labels: Sequence[str], settings: GroundSett
 
 
 def join_examples(
-    examples: Sequence[Example], tokenizer: Any, settings: GroundSettings, knowledge: Knowledge | None
-) -> GroundBatch:
+    examples: Sequence[Example], tokenizer: Any, settings: GroundSettings, knowledge: Knowledge | None, *,
+    dense_only: bool = False,
+) -> GroundBatch:  # fmt: skip
     """A batch of examples of which something is asked."""
     owners = [place for place, one in enumerate(examples) for _ in one.names]
     prompts = [
@@ -124,4 +127,5 @@ def join_examples(
         answers,
         tuple(prompts),
         tuple(examples),
+        dense_only,
     )

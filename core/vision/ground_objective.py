@@ -14,8 +14,8 @@ from transformers.modeling_outputs import BaseModelOutput
 from medpipe.core.metrics.box_precision import average_precisions, match
 from medpipe.core.metrics.box_sets import ImageBoxes, label_numbers
 from medpipe.core.training.objective import Objective
-from medpipe.core.vision.dense_boxes import DenseBoxes
-from medpipe.core.vision.florence import Answer, Decoding, Florence, encoder_states, image_tokens
+from medpipe.core.vision.dense_boxes import DenseBoxes, spread_entropy
+from medpipe.core.vision.florence import Answer, Decoding, Florence, encoder_states, image_tokens, tower_stride
 from medpipe.core.vision.ground_batch import IGNORED, Example, GroundBatch
 from medpipe.core.vision.ground_settings import GroundSettings
 from medpipe.core.vision.location_tokens import BINS, centres
@@ -41,7 +41,10 @@ class GroundObjective(Objective):
             self._tower().requires_grad_(False)
         self.dense = None
         if settings.dense_weight:
-            self.dense = DenseBoxes(self.model.config.vision_config.projection_dim, names, settings.side)
+            width = self.model.config.vision_config.projection_dim
+            stride = tower_stride(self.model)
+            self.dense = DenseBoxes(width, names, settings.side, stride, settings.location_spread)
+            self.rests = settings.dense_epochs > 0
         ids = florence.tokenizer.convert_tokens_to_ids([f"<loc_{place}>" for place in range(BINS)])
         self.first_location = int(ids[0])
         if ids != list(range(ids[0], ids[0] + BINS)):
@@ -59,29 +62,46 @@ class GroundObjective(Objective):
         return self
 
     def forward(self, batch: GroundBatch) -> dict[str, Tensor]:
-        """`loss` over all tokens; `location` and `words` are its parts, the means of their tokens."""
+        """`loss` over all tokens; `location` and `words` are its parts, the means of their tokens; `dense` beside."""
         image = image_tokens(self.model, batch.pixels)
-        states, mask = encoder_states(self.model, image[batch.image], batch.prompts, batch.mask)
+        parts = {} if batch.dense_only else self._told(image, batch)
+        loss = parts.pop("tokens", image.new_zeros(()))
+        if self.dense is not None:
+            parts["dense"] = self.dense(image, batch.examples, self._locations())
+            loss = loss + self.settings.dense_weight * parts["dense"]
+        return {"loss": loss, **parts}
+
+    def _told(self, image: Tensor, batch: GroundBatch) -> dict[str, Tensor]:
+        """Cross-entropy of the answers: of all `tokens`, of each `location`, of the other `words`."""
+        lengths = (batch.answers != IGNORED).sum(dim=1)
+        groups = _alike(lengths)
+        found = [self._answered(image, batch, rows, int(lengths[rows].max())) for rows in groups]
+        each, located = (torch.cat(parts) for parts in zip(*found, strict=True))
+        lengths = lengths[torch.cat(groups)]
+        # A batch may have no box at all.
+        return {
+            "tokens": each.mean() if self.settings.balance == "tokens" else _by_answer(each, lengths),
+            "location": (each * located).sum() / located.sum().clamp(min=1),
+            "words": (each * ~located).sum() / (~located).sum(),
+        }
+
+    def _answered(self, image: Tensor, batch: GroundBatch, rows: Tensor, longest: int) -> tuple[Tensor, Tensor]:
+        """Of some queries the cross-entropy of each token of their answers, in order, and which are locations."""
+        answers = batch.answers[rows, :longest]
+        states, mask = encoder_states(self.model, image[batch.image[rows]], batch.prompts[rows], batch.mask[rows])
         logits = self.model(
             encoder_outputs=BaseModelOutput(last_hidden_state=states),
             attention_mask=mask,
-            decoder_input_ids=self._shifted(batch.answers),
+            decoder_input_ids=self._shifted(answers),
         ).logits
-        counted = batch.answers != IGNORED
-        wanted, logs = batch.answers[counted], torch.log_softmax(logits[counted].float(), dim=-1)
+        counted = answers != IGNORED
+        wanted, logs = answers[counted], torch.log_softmax(logits[counted].float(), dim=-1)
         place = wanted - self.first_location
         located = (place >= 0) & (place < BINS)
         each = -logs.gather(1, wanted[:, None])[:, 0]
-        if self.settings.location_spread:
-            each = torch.where(located, self._spread(logs, place.clamp(0, BINS - 1)), each)
-        # A batch may have no box at all.
-        parts = {"location": (each * located).sum() / located.sum().clamp(min=1),
-                 "words": (each * ~located).sum() / (~located).sum()}  # fmt: skip
-        loss = each.mean()
-        if self.dense is not None:
-            parts["dense"] = self.dense(image, batch.examples)
-            loss = loss + self.settings.dense_weight * parts["dense"]
-        return {"loss": loss, **parts}
+        own = logs[:, self.first_location : self.first_location + BINS]
+        spread = spread_entropy(own, place.clamp(0, BINS - 1), self.settings.location_spread)
+        return torch.where(located, spread, each), located
 
     def _shifted(self, answers: Tensor) -> Tensor:
         """What the decoder reads: its first token, then the answer up to the last but one."""
@@ -90,11 +110,10 @@ class GroundObjective(Objective):
         shifted = torch.cat([begin, answers[:, :-1]], dim=1)
         return shifted.masked_fill(shifted == IGNORED, config.pad_token_id)
 
-    def _spread(self, logs: Tensor, place: Tensor) -> Tensor:
-        """Cross-entropy against a normal law around the bin, cut off at the first and the last."""
-        bins = torch.arange(BINS, device=logs.device)
-        law = torch.softmax(-((bins - place[:, None]) ** 2) / (2 * self.settings.location_spread**2), dim=1)
-        return -(law * logs[:, self.first_location : self.first_location + BINS]).sum(dim=1)
+    def _locations(self) -> Tensor:
+        """The vectors [BINS, width] of the location tokens."""
+        vectors: Tensor = self.model.get_input_embeddings().weight
+        return vectors[self.first_location : self.first_location + BINS]
 
     @torch.no_grad()
     def validate(
@@ -116,7 +135,7 @@ class GroundObjective(Objective):
         if not count:
             raise ValueError("there are no validation pictures")
         means: dict[str, float | int | None] = {name: value / count for name, value in sums.items()}
-        return means | ({"ap50": self._ap50(images)} if images else {})
+        return means | (self._ap50(images) if images else {})
 
     def _found(self, batch: GroundBatch) -> list[ImageBoxes]:
         """What is found in each picture of a batch, by one beam, in pixels of the input."""
@@ -149,10 +168,12 @@ class GroundObjective(Objective):
             frozenset(label_numbers(self.names, example.names).tolist()),
         )
 
-    def _ap50(self, images: list[ImageBoxes]) -> float:
+    def _ap50(self, images: list[ImageBoxes]) -> dict[str, float | int | None]:
+        """The mean over findings, and of each finding that there is; no mean where there is none."""
         weights = np.ones((1, len(images)))
         values = [average_precisions(match(images, label, [_IOU]), weights)[0, 0] for label in range(len(self.names))]
-        return float(np.nanmean(values))
+        known = {f"ap50:{name}": float(value) for name, value in zip(self.names, values, strict=True) if value == value}
+        return {"ap50": float(np.mean(list(known.values()))) if known else None, **known}
 
     def compiled_parts(self) -> list[nn.Module]:
         """The tower, the text encoder and the decoder."""
@@ -178,3 +199,16 @@ class GroundObjective(Objective):
 
             return merged(self.model)
         return dict(self.model.state_dict())
+
+
+def _alike(lengths: Tensor) -> list[Tensor]:
+    """Rows of short answers and of long ones: padded to the longest, the short ones would be most of the work."""
+    short = 3 * lengths <= lengths.max()
+    return [rows for some in (short, ~short) if len(rows := some.nonzero()[:, 0])]
+
+
+def _by_answer(each: Tensor, lengths: Tensor) -> Tensor:
+    """The mean over answers of the means of their tokens' losses `each`, which stand one answer after the other."""
+    owners = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
+    sums = each.new_zeros(len(lengths)).index_add(0, owners, each)
+    return (sums / lengths).mean()

@@ -16,11 +16,12 @@ class GroundSettings(TrainSettings):
 
     `negatives` are findings asked of an image that are not there, for each that is; at least that many of an image
     with none. `most_findings` is how many findings of an image one step asks at most. `location_spread` is the
-    standard deviation, in bins, of a location's target; 0 for the one bin, as the papers have it. `crop` is the
+    standard deviation, in bins, of a location's target; 0 for the one bin, as the papers have it. `balance`: every
+    token counts alike, or every answer, so that a finding with many boxes does not drown the others. `crop` is the
     largest share of each side that is cut off at random, `flips` and `levels` (the largest change of contrast and
     brightness) are drawn too. `dense_weight` is that of a second loss, for towers that learn from nothing: the image
-    token in which a box has its middle tells the box, through a layer that goes after training. A `lora_rank` of 0
-    trains all weights.
+    token in which a box has its middle tells the box, through a layer that goes after training; the first
+    `dense_epochs` learn by it alone. A `lora_rank` of 0 trains all weights.
     """
 
     template: str = "plain"
@@ -35,7 +36,9 @@ class GroundSettings(TrainSettings):
     order: Literal["left", "given"] = "left"
     repeat_label: bool = False
     location_spread: float = 0.0
+    balance: Literal["tokens", "answers"] = "tokens"
     dense_weight: float = 0.0
+    dense_epochs: int = 0
     flips: bool = False
     crop: float = 0.0
     levels: float = 0.0
@@ -66,9 +69,10 @@ PRESETS: Final = {
         }),
         # For a small model from nothing, and pictures without an up or a left.
         _OWN.override({
-            "name": "ground-small", "side": 160, "epochs": 120, "batch": 16, "lr": 7e-4, "weight_decay": 0.05,
+            "name": "ground-small", "side": 160, "epochs": 100, "batch": 16, "lr": 7e-4, "weight_decay": 0.05,
             "precision": "float32", "tower": "trained", "beams": 1, "tokens": 300, "location_spread": 8,
-            "dense_weight": 1, "flips": True, "crop": 0.3, "levels": 0.1, "selection": "ap50",
+            "balance": "answers", "dense_weight": 1, "dense_epochs": 40,
+            "flips": True, "crop": 0.3, "levels": 0.1, "selection": "ap50",
         }),
     )
 }  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from medpipe.core.checkpoints import sha256_of
 from medpipe.core.device import torch_device
 from medpipe.core.errors import ModelError
+from medpipe.core.hub import hub_folder
 from medpipe.core.training.durable import put
 from medpipe.core.vision.florence import Florence
 from medpipe.core.vision.grounding_presets import PRESETS, GroundingPreset
@@ -64,11 +64,13 @@ def open_model(name: str, preset: str | None, device: str = "cpu") -> GroundingM
         if (folder / which / MODEL).is_file():
             folder = folder / which
             break
-    if not folder.is_dir() and (name.count("/") != 1 or name[0] in "./~" or name.endswith("/")):
-        raise ModelError(f"{name}: no such folder, and no name of a hub's model", unavailable=True)
+    if not folder.is_dir():
+        if name.count("/") != 1 or name[0] in "./~" or name.endswith("/"):
+            raise ModelError(f"{name}: no such folder, and no name of a hub's model", unavailable=True)
+        folder = hub_folder(name, ("*.json", "*.txt", "*.safetensors"), lambda place: (place / WEIGHTS).is_file())
     said = _description(folder)
     own = _preset(said, preset, folder) if said is not None else PRESETS[preset or "florence-2"]
-    florence = _load(str(folder) if folder.is_dir() else name, own.side, place)
+    florence = _load(folder, name, own.side, place)
     weights = folder / WEIGHTS
     digest = sha256_of(weights) if weights.is_file() else None
     calibrated = bool(said and said.get("calibrated"))
@@ -117,24 +119,22 @@ def _preset(said: Mapping[str, Any], given: str | None, folder: Path) -> Groundi
     return own
 
 
-def _load(name: str, side: int, device: torch.device) -> Florence:
+def _load(folder: Path, name: str, side: int, device: torch.device) -> Florence:
     from transformers import AutoConfig, AutoTokenizer, Florence2ForConditionalGeneration
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    # Without a network it says so at each of its tries.
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    config_path = Path(name) / "config.json"
-    if Path(name).is_dir() and not config_path.is_file():
+    config_path = folder / "config.json"
+    if not config_path.is_file():
         raise ModelError(f"{name} holds no model: no config.json, no best/{MODEL}", unavailable=True)
     try:
-        if config_path.is_file() and _PUBLISHED in json.loads(config_path.read_text("utf-8")).get("vision_config", {}):
+        if _PUBLISHED in json.loads(config_path.read_text("utf-8")).get("vision_config", {}):
             raise ModelError(f"{name} has the published layout: medpipe models convert {name} FOLDER")
-        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         if config.model_type != "florence2":
             raise ModelError(f"{name} is a model of the type {config.model_type}, not florence2")
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-        model = Florence2ForConditionalGeneration.from_pretrained(name, use_safetensors=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        model = Florence2ForConditionalGeneration.from_pretrained(folder, use_safetensors=True)
     except (OSError, ValueError, RuntimeError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ModelError(f"the model {name} cannot be loaded: {first[:200]}", unavailable=True) from None

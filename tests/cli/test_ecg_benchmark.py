@@ -116,6 +116,16 @@ def test_records_of_the_other_rate_are_measured_too(run: Run, copies: Path, tmp_
     assert done.returncode == 0 and rows["super/I/class:NORM"]["n"] == 12
 
 
+def test_a_recording_that_is_not_there_is_said_once(run: Run, copies: Path, tmp_path: Path) -> None:
+    shutil.copytree(copies / "ptbxl", tmp_path / "ptbxl")
+    next((tmp_path / "ptbxl").rglob("*.hea")).unlink()
+    options = ["--ptbxl", tmp_path / "ptbxl", "--sets", "super", "--lead-subsets", "I;I,II", "--draws", "0"]
+    done = run("ecg-benchmark", "--splits", copies / "splits", *options, "-o", tmp_path / "o")
+    rows = {row["id"]: row for row in map(json.loads, done.stdout.splitlines())}
+    assert done.returncode == 1 and done.stderr.count(b"missing-file") == 1
+    assert rows["super/I/class:NORM"]["n"] == rows["super/I,II/class:NORM"]["n"] == 11
+
+
 def test_another_run_is_compared_with_it(run: Run, copies: Path, tmp_path: Path) -> None:
     base = ["--splits", copies / "splits", "--ptbxl", copies / "ptbxl", "--sets", "super", "--quiet"]
     run("ecg-benchmark", *base, "-o", tmp_path / "a", "--lead-subsets", "12")

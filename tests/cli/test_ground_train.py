@@ -77,6 +77,7 @@ def test_two_processes_train_one_model(run, data: Path, tmp_path: Path) -> None:
         (("--preset", "none"), 2, "no training preset none"),
         (("--set", "tower=frozen"), 2, "with a frozen part it learns nothing"),
         (("--set", "side=50"), 2, "multiple of 32"),
+        (("--set", "dense_epochs=1"), 2, "of which the dense_weight is 0"),
         (("--set", "template=odd"), 2, "no template odd"),
         (("--labels", "gremlin"), 0, "0 boxes of 1 finding"),
         (("--batch-size", "50"), 2, "make no batch of 50"),
@@ -104,6 +105,16 @@ def test_boxes_that_nobody_could_have_meant_are_refused(run, data: Path, tmp_pat
     done = run("ground-train", "images/p1.png", "--boxes", tmp_path / "b.jsonl", *SMALL, "--batch-size", "1",
                "--set", "validation_share=0", "-o", tmp_path / "m", cwd=data)  # fmt: skip
     assert done.returncode == 65 and said in done.stderr.decode() and b"Traceback" not in done.stderr
+
+
+def test_boxes_for_a_picture_of_another_size_are_refused(run, data: Path, tmp_path: Path) -> None:
+    whole = {"images": [{"id": 1, "file_name": "p1.png", "width": 480, "height": 480}],
+             "categories": [{"id": 1, "name": "mass"}],
+             "annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9]}]}  # fmt: skip
+    (tmp_path / "c.json").write_text(json.dumps(whole))
+    done = run("ground-train", "images/p1.png", "--boxes", tmp_path / "c.json", *SMALL, "--batch-size", "1",
+               "--set", "validation_share=0", "-o", tmp_path / "m", cwd=data)  # fmt: skip
+    assert done.returncode == 65 and b"for a picture of 480 x 480, not the picture of 48 x 48" in done.stderr
 
 
 def test_two_pictures_of_one_name_are_refused(run, data: Path, tmp_path: Path) -> None:

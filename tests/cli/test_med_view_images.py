@@ -12,6 +12,8 @@ import pybase64
 import pytest
 from pydicom.data import get_testdata_file
 
+from medpipe.core.draw.image import Box, draw_image
+
 CT = get_testdata_file("CT_small.dcm")
 
 
@@ -97,3 +99,17 @@ def test_the_image_of_found_boxes_is_read_again_and_the_truth_laid_over_it(run, 
     assert b"stroke-dasharray" not in (tmp_path / "plain.svg").read_bytes()
     other = run("med-view", "--truth", tmp_path / "truth.jsonl", "-o", tmp_path / "x.png", CT)
     assert other.returncode == 1 and b"says nothing of this image" in other.stderr
+
+
+def test_true_boxes_outside_the_picture_are_refused(run, tmp_path: Path) -> None:
+    line = json.dumps({"id": "ct", "source": {"path": CT}, "boxes": [{"label": "a", "xyxy": [1, 1, 50, 50]}]}).encode()
+    (tmp_path / "truth.jsonl").write_bytes(line.replace(b"50, 50", b"50, 5000"))
+    done = run("med-view", "--truth", tmp_path / "truth.jsonl", "-o", tmp_path / "x.png", stdin=line)
+    assert done.returncode == 1 and b"a box of a lies outside the picture of" in done.stderr
+
+
+def test_a_label_that_was_not_found_is_named_once_beside_its_true_box() -> None:
+    boxes = [Box("a", (1, 1, 5, 5), 0.5), Box("a", (2, 2, 6, 6), true=True), Box("b", (3, 3, 7, 7), true=True),
+             Box("b", (4, 4, 8, 8), true=True)]  # fmt: skip
+    (axes,) = draw_image(np.zeros((9, 9), np.uint8), boxes=boxes).axes
+    assert [text.get_text() for text in axes.texts] == ["a 0.50", "b"]

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from medpipe.core.errors import ModelError
 from medpipe.core.training.loop import RunOptions
 from medpipe.core.vision.augment_boxes import augmented
-from medpipe.core.vision.dense_boxes import DenseBoxes
+from medpipe.core.vision.dense_boxes import DenseBoxes, spread_entropy
 from medpipe.core.vision.florence import Answer, Decoding
 from medpipe.core.vision.florence_new import new_florence
 from medpipe.core.vision.ground_batch import IGNORED, Example, GroundBatch, join_examples, make_example
-from medpipe.core.vision.ground_objective import GroundObjective
+from medpipe.core.vision.ground_objective import GroundObjective, _alike, _by_answer
 from medpipe.core.vision.ground_settings import GroundSettings, ground_settings
 from medpipe.core.vision.ground_training import train_grounding
 from medpipe.core.vision.grounding_folder import open_model
@@ -60,7 +60,8 @@ class Source:
             rows = order[(step * world + rank) * size :][:size]
             rng = [np.random.default_rng([epoch, int(row)]) if self.shuffled else None for row in rows]
             made = [make_example(*picture(row), NAMES, self.settings, one) for row, one in zip(rows, rng, strict=True)]
-            yield join_examples(made, self.tokenizer, self.settings, None)
+            dense_only = self.shuffled and epoch < self.settings.dense_epochs
+            yield join_examples(made, self.tokenizer, self.settings, None, dense_only=dense_only)
 
 
 def objective(settings: GroundSettings = SETTINGS) -> GroundObjective:
@@ -135,11 +136,29 @@ def test_the_loss_is_the_cross_entropy_of_transformers() -> None:
 
 
 def test_a_location_is_spread_over_its_neighbours() -> None:
-    made = objective(SETTINGS.override({"location_spread": 2}))
-    logs = torch.log_softmax(torch.randn(1, made.first_location + 1000, generator=torch.Generator().manual_seed(0)), 1)
+    logs = torch.log_softmax(torch.randn(1, 1000, generator=torch.Generator().manual_seed(0)), 1)
     law = np.exp(-((np.arange(1000) - 3.0) ** 2) / 8)
-    expected = -(law / law.sum() * logs[0, made.first_location :].numpy()).sum()
-    assert float(made._spread(logs, torch.tensor([3]))) == pytest.approx(expected, rel=1e-5)
+    expected = -(law / law.sum() * logs[0].numpy()).sum()
+    assert float(spread_entropy(logs, torch.tensor([3]), 2)) == pytest.approx(expected, rel=1e-5)
+    assert float(spread_entropy(logs, torch.tensor([3]), 0)) == pytest.approx(-float(logs[0, 3]))
+
+
+def test_every_answer_counts_alike_where_that_is_asked() -> None:
+    assert float(_by_answer(torch.tensor([4.0, 1.0, 2.0, 3.0]), torch.tensor([1, 3]))) == 3.0
+
+
+@given(st.lists(st.integers(1, 90), min_size=1, max_size=12))
+def test_answers_of_a_length_are_read_together_and_none_is_lost(lengths: list[int]) -> None:
+    groups = _alike(torch.tensor(lengths))
+    assert sorted(torch.cat(groups).tolist()) == list(range(len(lengths))) and len(groups) <= 2
+
+
+def test_grouping_answers_changes_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = objective(SETTINGS.override({"location_spread": 2, "balance": "answers"})).eval()
+    batch = next(Source(made.settings, made.florence.tokenizer).batches(0, 0, 1))
+    grouped = {name: float(value) for name, value in made(batch).items()}
+    monkeypatch.setattr("medpipe.core.vision.ground_objective._alike", lambda lengths: [torch.arange(len(lengths))])
+    assert grouped == pytest.approx({name: float(value) for name, value in made(batch).items()}, rel=1e-5)
 
 
 def test_locations_are_read_together_where_they_are_likelier_than_any_word() -> None:
@@ -155,15 +174,27 @@ def test_locations_are_read_together_where_they_are_likelier_than_any_word() -> 
 
 def test_dense_targets_stand_where_the_middle_is() -> None:
     example = make_example(*picture(0), NAMES, SETTINGS, None)
-    middle, edges = DenseBoxes(8, NAMES, 64).targets([example])
+    middle, edges = DenseBoxes(8, NAMES, 64, 32, 0).targets([example])
     (box,) = example.there
     column, row = (int((box[k] + box[k + 2]) / 2 // 32) for k in (0, 1))
     assert middle.nonzero().tolist() == [[0, row * 2 + column, 0]]
-    np.testing.assert_allclose(edges[0, row * 2 + column, 0].numpy(), box / 64, rtol=1e-6)
+    assert edges[0, row * 2 + column].tolist() == quantise(example.there, (64, 64))[0].tolist()
+    assert int((edges >= 0).any(dim=-1).sum()) == 1
+
+
+def test_by_the_dense_loss_alone_only_the_tower_learns() -> None:
+    made = objective(SETTINGS.override({"dense_weight": 0.5, "dense_epochs": 1}))
+    batch = next(Source(made.settings, made.florence.tokenizer).batches(0, 0, 1))
+    losses = made(batch)
+    assert set(losses) == {"loss", "dense"} and float(losses["loss"]) == pytest.approx(0.5 * float(losses["dense"]))
+    losses["loss"].backward()
+    assert all(one.grad is None for one in made.model.get_decoder().parameters())
+    assert any(one.grad is not None for one in made.model.get_encoder(modality="image").parameters())
+    assert {"location", "words"} < set(made(next(Source(made.settings, made.florence.tokenizer).batches(1, 0, 1))))
 
 
 def test_a_stopped_training_goes_on_as_if_it_had_not(tmp_path: Path) -> None:
-    lively = SETTINGS.override({"crop": 0.3, "flips": True, "levels": 0.2, "dense_weight": 1})
+    lively = SETTINGS.override({"crop": 0.3, "flips": True, "levels": 0.2, "dense_weight": 1, "dense_epochs": 1})
     whole = trained(tmp_path / "whole", lively)
     trained(tmp_path / "cut", lively, stop_after=2)
     again = trained(tmp_path / "cut", lively, resume=True)
@@ -236,7 +267,7 @@ def test_validation_measures_boxes_where_they_choose() -> None:
     assert found["ap50"] == 0 and made.higher_is_better and found["loss"] > 1
     examples = [example for batch in source.batches(0, 0, 1) for example in batch.examples]
     perfect = [made._image(one, [_told(one, name) for name in one.names]) for one in examples]
-    assert made._ap50(perfect) == pytest.approx(1)
+    assert made._ap50(perfect) == {"ap50": pytest.approx(1), "ap50:blob": pytest.approx(1)}
 
 
 def _told(example: Example, name: str) -> Answer:

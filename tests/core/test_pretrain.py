@@ -35,7 +35,7 @@ from medpipe.core.ecg.validate import macro_auroc
 from medpipe.core.errors import ModelError
 from medpipe.core.training.loop import RunOptions
 from medpipe.core.training.metrics_log import MetricsLog
-from medpipe.core.training.schedule import learning_rate
+from medpipe.core.training.schedule import first_beta, learning_rate
 
 WORKER = Path(__file__).with_name("pretraining.py")
 SAME = 1e-5
@@ -282,6 +282,20 @@ def test_the_schedule_is_torchs_cosine_with_restarts():
     rates = [learning_rate(warm, step, 20) for step in range(20)]
     assert rates[3] == rates[4] == warm.lr and rates[0] == warm.lr / 4
     assert rates[4:] == sorted(rates[4:], reverse=True)
+
+
+@pytest.mark.parametrize("steps", [37, 200])
+def test_one_cycle_is_torchs(steps):
+    preset = train_preset("merl").override({"schedule": "one-cycle"})
+    optimiser = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], lr=preset.lr)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, preset.lr, total_steps=steps, pct_start=0.2)
+    for step in range(steps):
+        group = optimiser.param_groups[0]
+        assert learning_rate(preset, step, steps) == pytest.approx(group["lr"], rel=1e-6)
+        assert first_beta(preset, step, steps) == pytest.approx(group["betas"][0], rel=1e-9)
+        optimiser.step()
+        if step < steps - 1:
+            schedule.step()
 
 
 def test_metrics_that_lack_lines_of_the_state_are_refused(tmp_path):

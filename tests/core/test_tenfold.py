@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from medpipe.core.ecg.fit import Plan, fit, predict
+from medpipe.core.ecg.concept_objective import Plan
+from medpipe.core.ecg.fit import fit, predict
 from medpipe.core.ecg.phrases import name, taught
 from medpipe.core.ecg.ptbxl import CONCEPTS, Recordings
 from medpipe.core.ecg.query_shares import zero_shot
@@ -74,6 +75,6 @@ def test_a_score_is_the_share_weighted_mean_of_logits() -> None:
 
 def test_training_without_masks_sees_every_lead(tmp_path) -> None:
     x = torch.randn(8, 12, 400)
-    plan = Plan(6, epochs=1, batch=4, widths=(8, 8), dim=8, lead_masking=False)
+    plan = Plan(concepts=6, epochs=1, batch=4, widths=(8, 8), dim=8, lead_masking=False)
     network = fit(x, torch.randint(0, 2, (8, 6)).float(), plan, tmp_path, lambda line: None)
     assert predict(network, x).shape == (8, 6)

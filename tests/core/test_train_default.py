@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,12 +7,16 @@ import torch
 
 from medpipe.core.ecg.augment import lead_subsets, mixup, perturb, shorten
 from medpipe.core.ecg.calibrate import calibrate
+from medpipe.core.ecg.concept_objective import Classifier, Plan
 from medpipe.core.ecg.ensemble import Ensemble
-from medpipe.core.ecg.fit import METRICS, Classifier, Plan, fit
+from medpipe.core.ecg.fit import _blended, fit, read
 from medpipe.core.ecg.lead_net import LeadNet
+from medpipe.core.errors import ModelError
+from medpipe.core.training.loop import METRICS, RunOptions
 
 RUNS = ("whole", "cut")
-TINY = Plan(8, epochs=2, batch=4, widths=(8, 8, 16), dim=16)
+TINY = Plan(concepts=8, epochs=2, batch=4, widths=(8, 8, 16), dim=16)
+EVERY = RunOptions(log_every=1)
 
 
 @pytest.fixture(autouse=True)
@@ -32,29 +37,45 @@ def recordings(count=9):
 
 def test_a_resumed_training_ends_with_the_same_weights(tmp_path):
     x, targets = recordings()
-    whole = fit(x, targets, TINY, tmp_path / "whole", lambda line: None)
-    lines = []
+    whole = fit(x, targets, TINY, tmp_path / "whole", options=EVERY)
 
     def stop(line):
-        lines.append(line)
-        raise KeyboardInterrupt
+        if line["step"] == 3:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit(x, targets, TINY, tmp_path / "cut", stop)
-    resumed = fit(x, targets, TINY, tmp_path / "cut", lines.append, resume=True)
-    assert len(lines) == 2
+        fit(x, targets, TINY, tmp_path / "cut", stop, options=EVERY)
+    lines = []
+    resumed = fit(x, targets, TINY, tmp_path / "cut", lines.append, options=replace(EVERY, resume=True))
+    assert [line["step"] for line in lines] == [3, 4]
+    written = read(TINY, tmp_path / "cut").state_dict()
     for name, value in whole.state_dict().items():
-        assert torch.equal(value, resumed.state_dict()[name]), name
+        assert torch.equal(value, resumed.state_dict()[name]) and torch.equal(value, written[name]), name
     curves = [[json.loads(line) for line in (tmp_path / run / METRICS).read_text().splitlines()] for run in RUNS]
-    assert len(curves[0]) == 2 and all(line.pop("timing") for curve in curves for line in curve)
+    assert len(curves[0]) == 4 and all(line.pop("timing") for curve in curves for line in curve)
     assert curves[0] == curves[1]
 
 
-def test_a_state_of_another_plan_is_refused(tmp_path):
+def test_what_is_kept_is_the_average_of_the_weights(tmp_path):
     x, targets = recordings()
-    fit(x, targets, TINY, tmp_path, lambda line: None)
-    with pytest.raises(ValueError, match="another plan"):
-        fit(x, targets, Plan(8, seed=1, epochs=2, batch=4, widths=(8, 8, 16), dim=16), tmp_path, print, resume=True)
+    kept = fit(x, targets, replace(TINY, average=0.5), tmp_path / "half").state_dict()
+    last = fit(x, targets, replace(TINY, average=0.0), tmp_path / "last").state_dict()
+    assert not torch.equal(kept["head.weight"], last["head.weight"])
+    state = torch.load(tmp_path / "last" / "state.pt", weights_only=True)["objective"]
+    assert torch.equal(last["head.weight"], state["network.head.weight"])
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"lead_masking": False}])
+def test_a_state_of_another_plan_is_refused(tmp_path, change):
+    x, targets = recordings()
+    fit(x, targets, TINY, tmp_path)
+    with pytest.raises(ModelError, match="another run"):
+        fit(x, targets, replace(TINY, **change), tmp_path, options=RunOptions(resume=True))
+
+
+def test_soft_targets_stand_where_nothing_is_known_and_share_the_rest():
+    hard, soft = torch.tensor([[1.0, torch.nan]]), torch.tensor([[0.5, 0.25]])
+    assert _blended(hard, soft, 0.5).tolist() == [[0.75, 0.25]]
 
 
 def test_the_exported_network_equals_its_torch_twin(tmp_path):
