@@ -46,17 +46,23 @@ def open_bert(name: str, texts: Sequence[str], seed: int) -> tuple[TextEncoder, 
 def load_pretrained(folder: Path, kind: str, name: str) -> tuple[Any, Any]:
     """The model, in float32, and the tokenizer of a folder, by one of transformers' Auto classes. Raises ModelError."""
     import transformers
-    from transformers.utils.logging import disable_progress_bar
+    from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
     disable_progress_bar()
+    # What it would print of missing weights is said below.
+    set_verbosity_error()
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        model = getattr(transformers, kind).from_pretrained(
-            folder, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
+        model, found = getattr(transformers, kind).from_pretrained(
+            folder, trust_remote_code=False, use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
     except Exception as error:  # transformers raises anything at all over a damaged folder
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ModelError(f"the model {name} cannot be loaded: {first[:200]}", unavailable=True) from None
+    # Nothing reads BERT's pooler.
+    missing = sorted(key for key in found["missing_keys"] if not key.startswith("pooler."))
+    if missing:
+        raise ModelError(f"the weights of {name} lack {len(missing)} of its model's, {missing[0]} first")
     return model, tokenizer
 
 
