@@ -4,7 +4,7 @@ re-feed: BP-GPT's released loop, which feeds prompt and text again for each toke
 transformers: `generate(inputs_embeds=...)` on the same batch. Random weights, whose words written are not those read,
 so that all write as many tokens as they may: the same ones, checked. Best of ROUNDS, taken in turns.
 
-Usage: python bench/fmri_decode.py [LAYERS WIDTH]
+Usage: python bench/fmri_decode.py [LAYERS WIDTH BATCH TOKENS]
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from medpipe.core.fmri.language_models import open_lm
 from medpipe.core.fmri.prompt_decoding import DecodeOptions, write
 from medpipe.core.fmri.prompted_lm import PromptedLm
 
-ROUNDS, BATCH, LENGTH, TOKENS = 3, 16, 100, 64
+ROUNDS, LENGTH = 3, 100
+LAYERS, WIDTH, BATCH, TOKENS = (int(one) for one in sys.argv[1:5] or (12, 768, 16, 64))
 
 
-def model(layers: int, width: int) -> PromptedLm:
+def model() -> PromptedLm:
     """GPT-2's class with a tokenizer of a few words, which here only counts and marks."""
     small, _ = open_lm("small", ["a b c"], 0)
     torch.manual_seed(0)
-    config = GPT2Config(n_layer=layers, n_embd=width, n_head=width // 64, eos_token_id=None, bos_token_id=None)
+    config = GPT2Config(n_layer=LAYERS, n_embd=WIDTH, n_head=WIDTH // 64, eos_token_id=None, bos_token_id=None)
     made = GPT2LMHeadModel(config)
     made.lm_head.weight = torch.nn.Parameter(torch.randn_like(made.lm_head.weight))
     # No token of it ends a text.
@@ -74,9 +75,8 @@ def timed(way: Callable[[], list[list[int]]]) -> tuple[float, list[list[int]]]:
 
 
 def main() -> None:
-    layers, width = (int(one) for one in sys.argv[1:3]) if len(sys.argv) > 2 else (12, 768)
-    lm = model(layers, width)
-    prompts = torch.randn(BATCH, LENGTH, width, generator=torch.Generator().manual_seed(1))
+    lm = model()
+    prompts = torch.randn(BATCH, LENGTH, WIDTH, generator=torch.Generator().manual_seed(1))
     ways = {"ours": ours, "transformers": generated, "re-feed": refed}
     best = dict.fromkeys(ways, float("inf"))
     for _ in range(ROUNDS):
@@ -86,9 +86,9 @@ def main() -> None:
             best[name] = min(best[name], seconds)
         if not made["ours"] == made["transformers"] == made["re-feed"]:
             raise SystemExit("the ways write different tokens")
+    print("| way | tokens/s | seconds of CPU | times ours |\n| --- | --- | --- | --- |")
     for name, seconds in best.items():
-        rate = BATCH * TOKENS / seconds
-        print(f"{name:<13} {seconds:8.2f} s CPU  {rate:8.1f} tokens/s  {seconds / best['ours']:6.2f} of ours")
+        print(f"| {name} | {BATCH * TOKENS / seconds:.1f} | {seconds:.2f} | {seconds / best['ours']:.2f} |")
 
 
 if __name__ == "__main__":

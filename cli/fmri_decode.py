@@ -50,7 +50,8 @@ def fmri_decode(
 
     Inputs are streams of fmri-align; what was heard is not read, and stands in them alone: med-score text meets both
     by id. A window of a story that the model has learnt from, under any name, fails unless --seen allows it. The text
-    stage of a model writes from the true text: the ceiling of what a prompt can say, and no decoding.
+    stage of a model writes from the true text: the ceiling of what a prompt can say, and no decoding. Sixteen windows
+    are written together where --batch-size does not say otherwise.
     """
     check_finite("--temperature", temperature)
     check_finite("--top-p", top_p)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from conftest import BIN, Run
 from windows import window, write_windows
 
 SMALL = ("--set", "length=4", "--set", "layers=1", "--set", "heads=4", "--set", "between=16", "--set", "tokens=24",
@@ -111,6 +112,14 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_metrics(run: Run, folder: Pa
     assert again.returncode == 65 and b"resume it" in again.stderr
     done = run("fmri-train", "train.jsonl", *TEXT, "--resume", "-o", "text", cwd=folder)
     assert done.returncode == 0 and len(lines(folder / "text")) == 3, done.stderr
+
+
+def test_two_processes_train_one_model(run: Run, folder: Path, tmp_path: Path) -> None:
+    command = ["--nproc-per-node", "2", "--no-python", "fmri-train", "train.jsonl", *TEXT, "--batch-size", "4",
+               "--max-steps", "2", "-o", tmp_path / "m"]  # fmt: skip
+    done = run("torchrun", *command, cwd=folder, env={"PATH": f"{BIN}:{os.environ['PATH']}"})
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    assert json.loads((tmp_path / "m/last/medpipe.json").read_text())["result"]["processes"] == 2
 
 
 @pytest.mark.parametrize(
