@@ -26,6 +26,8 @@ COMMANDS = {
     "ecg-train": ("ecg_train", "recordings with their reports in, an encoder of your own out"),
     "fmri-extract": ("fmri_extract", "scans and a mask in, cleaned responses out"),
     "fmri-align": ("fmri_align", "runs and the words heard in, windows with their text out"),
+    "fmri-train": ("fmri_train", "windows in, a language model prompted by responses out"),
+    "fmri-decode": ("fmri_decode", "windows of responses in, the text that was heard out"),
     "ecg-entities": ("ecg_entities", "reports in, cardiac entities out; vocabulary and training targets"),
 }
 

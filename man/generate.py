@@ -25,6 +25,7 @@ RECORD_COMMANDS = (
     "ecg-benchmark",
     "fmri-extract",
     "fmri-align",
+    "fmri-decode",
 )
 _EXITS = {
     0: "Every record is good.",

@@ -20,7 +20,8 @@ def learning_rate(settings: TrainSettings, step: int, steps: int) -> float:
 
     cosine-restarts falls from `lr` to `lowest_lr` in `period` steps, again and again, as MERL's
     CosineAnnealingWarmRestarts with one length does; cosine rises linearly for `warmup` steps and falls once;
-    one-cycle is that of Smith and Topin (arXiv 1708.07120) as torch's OneCycleLR has it, by cosines.
+    linear does so in a straight line; one-cycle is that of Smith and Topin (arXiv 1708.07120) as torch's OneCycleLR
+    has it, by cosines.
     """
     if settings.schedule == "constant":
         return settings.lr
@@ -31,7 +32,10 @@ def learning_rate(settings: TrainSettings, step: int, steps: int) -> float:
         return _fall(settings, (step % settings.period) / settings.period)
     if step < settings.warmup:
         return settings.lr * (step + 1) / settings.warmup
-    return _fall(settings, (step - settings.warmup) / max(1, steps - settings.warmup))
+    share = (step - settings.warmup) / max(1, steps - settings.warmup)
+    if settings.schedule == "linear":
+        return settings.lr + (settings.lowest_lr - settings.lr) * share
+    return _fall(settings, share)
 
 
 def first_beta(settings: TrainSettings, step: int, steps: int) -> float:
@@ -44,7 +48,7 @@ def first_beta(settings: TrainSettings, step: int, steps: int) -> float:
 
 def ends_with_the_run(settings: TrainSettings) -> bool:
     """Whether the rate at a step depends on how many there will be, so that a longer run is another from the start."""
-    return settings.schedule in ("cosine", "one-cycle")
+    return settings.schedule in ("cosine", "linear", "one-cycle")
 
 
 def _fall(settings: TrainSettings, share: float) -> float:

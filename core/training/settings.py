@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self, get_args, get_type_hints
 
 Precision = Literal["float32", "bf16", "fp16"]
-ScheduleName = Literal["constant", "cosine", "cosine-restarts", "one-cycle"]
+ScheduleName = Literal["constant", "cosine", "cosine-restarts", "linear", "one-cycle"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class TrainSettings:
     beta2: float = 0.999
     epsilon: float = 1e-8
     schedule: ScheduleName = "cosine-restarts"
-    # Iterations: of one descent of cosine-restarts, and of the linear warm-up before cosine.
+    # Iterations: of one descent of cosine-restarts, and of the linear warm-up before cosine and linear.
     period: int = 5000
     warmup: int = 0
     lowest_lr: float = 1e-8

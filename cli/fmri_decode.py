@@ -1,0 +1,78 @@
+"""fmri-decode: windows of responses in, the text that a model writes for them out."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from medpipe.cli.command import execute, record_command
+from medpipe.cli.options import RunOptions, check_finite
+
+if TYPE_CHECKING:
+    from medpipe.cli.process import Transform
+
+NAME = "fmri-decode"
+
+
+class Null(StrEnum):
+    """What stands in the place of the responses, for streams that a score is compared with."""
+
+    noise = "noise"
+    prompt_free = "prompt-free"
+
+
+def fmri_decode(
+    run: RunOptions,
+    model: Annotated[
+        str, typer.Option("--model", metavar="FOLDER", help="Of fmri-train; of its text stage a ceiling.")
+    ] = ...,  # type: ignore[assignment]
+    null_input: Annotated[
+        Null | None,
+        typer.Option("--null-input", help="Noise with each voxel's mean, spread and memory; or no prompt at all."),
+    ] = None,
+    tokens: Annotated[
+        int | None, typer.Option("--tokens", metavar="N", min=1, help="The most of a text. Default: as trained.")
+    ] = None,
+    temperature: Annotated[
+        float, typer.Option("--temperature", metavar="X", min=0, help="0 takes the likeliest token, else it is drawn.")
+    ] = 0.0,
+    top_p: Annotated[
+        float, typer.Option("--top-p", metavar="SHARE", min=0.001, max=1, help="Draw from the likeliest of this share.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of what is drawn.")] = 0,
+    seen: Annotated[
+        bool, typer.Option("--seen", help="Decode stories that the model has learnt from too; records say so.")
+    ] = False,
+) -> int:
+    """Write the text of windows of responses: adds text, tr_texts, token_logprobs, n_tokens, ended and decoder.
+
+    Inputs are streams of fmri-align; what was heard is not read, and stands in them alone: med-score text meets both
+    by id. A window of a story that the model has learnt from, under any name, fails unless --seen allows it. The text
+    stage of a model writes from the true text: the ceiling of what a prompt can say, and no decoding. Sixteen windows
+    are written together where --batch-size does not say otherwise.
+    """
+    check_finite("--temperature", temperature)
+    check_finite("--top-p", top_p)
+    from medpipe.cli.fmri_decoding import FmriDecoding
+    from medpipe.cli.runner import Job, run_job
+
+    settings: dict[str, Any] = {
+        "model": model, "null": null_input and str(null_input), "tokens": tokens, "temperature": temperature,
+        "top_p": top_p, "seed": seed, "seen": seen,
+    }  # fmt: skip
+
+    def prepare() -> tuple[Transform, str]:
+        decoding = FmriDecoding.open(settings, run.device, run.batch_size)
+        return decoding.transform, decoding.label
+
+    return run_job(Job(NAME, run, prepare, settings))
+
+
+app = record_command(NAME, fmri_decode)
+
+
+def run() -> None:
+    """The executable."""
+    execute(app, NAME)

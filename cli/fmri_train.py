@@ -1,0 +1,105 @@
+"""fmri-train: prompts learnt from windows of responses and the words that were heard."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from medpipe.cli import train_options
+from medpipe.cli.command import execute, plain_command
+
+NAME = "fmri-train"
+
+
+class Stage(StrEnum):
+    """Which prompt is learnt."""
+
+    text = "text"
+    brain = "brain"
+
+
+def fmri_train(
+    inputs: Annotated[
+        list[str] | None, typer.Argument(metavar="WINDOWS", help="Streams of fmri-align.", show_default=False)
+    ] = None,
+    stage: Annotated[
+        Stage, typer.Option("--stage", help="text first, without responses; then brain, for a subject.")
+    ] = ...,  # type: ignore[assignment]
+    output: train_options.Output = ...,  # type: ignore[assignment]
+    preset: Annotated[
+        str, typer.Option("--preset", metavar="NAME", help="bp-gpt, bp-gpt-released, bp-gpt-fixed.")
+    ] = "bp-gpt-fixed",
+    changes: train_options.Changes = None,
+    lm: Annotated[
+        str | None,
+        typer.Option(
+            "--lm",
+            metavar="NAME",
+            help="Language model: a folder, a hub name, or small. Default: openai-community/gpt2.",
+        ),
+    ] = None,
+    bert: Annotated[
+        str | None,
+        typer.Option(
+            "--bert", metavar="NAME", help="Encoder of texts, likewise. Default: google-bert/bert-base-uncased."
+        ),
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", metavar="FOLDER", help="Of --stage text, which --stage brain goes on from.")
+    ] = None,
+    test: Annotated[
+        list[str] | None,
+        typer.Option("--test", metavar="FILE", help="Windows whose stories must not be learnt from; repeatable."),
+    ] = None,
+    validation: Annotated[
+        str | None, typer.Option("--validation", metavar="FILE", help="Names of the stories that choose, one a line.")
+    ] = None,
+    files_from: Annotated[
+        str | None, typer.Option("--files-from", metavar="FILE", help="Read the streams' paths from FILE.")
+    ] = None,
+    epochs: train_options.Epochs = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", metavar="N", min=1, help="Of one process.")] = None,
+    seed: train_options.Seed = None,
+    max_steps: train_options.MaxSteps = None,
+    validate_every: Annotated[
+        int | None, typer.Option("--validate-every", metavar="N", min=1, help="Steps between. Default: every epoch.")
+    ] = None,
+    device: train_options.Device = "cpu",
+    threads: train_options.Threads = None,
+    compile_it: train_options.Compile = False,
+    checkpoint_every: train_options.CheckpointEvery = None,
+    resume: train_options.Resume = False,
+    quiet: train_options.Quiet = False,
+) -> int:
+    """Train BP-GPT: a language model that writes what was heard behind a prompt of vectors.
+
+    The text stage learns the prompt of a text, and the language model with it; the brain stage an encoder of responses,
+    pulled to that prompt. FOLDER gets best/, chosen on whole stories held out, and last/, which fmri-decode --model
+    FOLDER opens, with metrics.jsonl, curves.png and the state that --resume goes on from. Several processes: torchrun
+    --nproc-per-node 4 --no-python fmri-train ...
+    """
+    from medpipe.cli.fmri_training import FmriRun, train
+    from medpipe.cli.training_loop import LoopOptions
+
+    loop = LoopOptions(
+        output=output, max_steps=max_steps, device=device, threads=threads, compile=compile_it,
+        checkpoint_every=checkpoint_every, validate_every=validate_every, resume=resume, quiet=quiet,
+    )  # fmt: skip
+    return train(
+        NAME,
+        FmriRun(
+            inputs=inputs or [], files_from=files_from, stage=str(stage), preset=preset,
+            changes=train_options.changed(changes, epochs=epochs, batch=batch_size, seed=seed), lm=lm, bert=bert,
+            text=text, test=test or [], validation=validation, loop=loop,
+        ),
+    )  # fmt: skip
+
+
+app = plain_command(NAME, fmri_train)
+
+
+def run() -> None:
+    """The executable."""
+    execute(app, NAME)
