@@ -10,11 +10,11 @@ import numpy as np
 import torch
 import typer
 
-from medpipe.cli.exits import BAD_STREAM, NO_STREAM, USAGE, Fatal
+from medpipe.cli.exits import BAD_STREAM, USAGE, Fatal
 from medpipe.cli.fmri_window_index import Window, WindowIndex, read_windows, split_stories
 from medpipe.cli.fmri_window_source import WindowBatches, read_responses
 from medpipe.cli.signals import StopRequest
-from medpipe.cli.train_options import overridden
+from medpipe.cli.train_options import listed_lines, overridden
 from medpipe.cli.training_loop import LoopOptions, Teller, draw, run_training, say
 from medpipe.core.fmri.bpgpt_folder import BpGpt, new_prompt, open_bpgpt
 from medpipe.core.fmri.bpgpt_objective import BrainObjective, TextObjective
@@ -127,7 +127,7 @@ def _train(command: str, run: FmriRun, settings: BpGptSettings, device: torch.de
 
 def _split(index: WindowIndex, settings: BpGptSettings, run: FmriRun, begun: BpGpt | None) -> _Data:
     """By the file of --validation; in the brain stage the stories that the text stage has held out; else by chance."""
-    listed = _listed(run.validation) if run.validation is not None else None
+    listed = listed_lines("--validation", run.validation) if run.validation is not None else None
     if listed is None and begun is not None and settings.validation_share > 0:
         before = [story for story in index.stories() if story in begun.said["stories"]["held"]]
         listed = before or None
@@ -138,14 +138,6 @@ def _split(index: WindowIndex, settings: BpGptSettings, run: FmriRun, begun: BpG
         if why := leak(story, own, learnt):
             raise Fatal(BAD_STREAM, f"held out and learnt from: {why}")
     return _Data(trained, held, learnt | chooses)
-
-
-def _listed(name: str) -> list[str]:
-    try:
-        lines = Path(name).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Fatal(NO_STREAM, f"--validation {name}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None
-    return [line.strip() for line in lines if line.strip()]
 
 
 def _seen(data: _Data, begun: BpGpt | None) -> dict[str, Grams]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from medpipe.cli.box_truth import read_box_stream
 from medpipe.cli.exits import BAD_STREAM, NO_STREAM, USAGE, Fatal
 from medpipe.cli.inputs import InputOptions, Item, enumerate_items
 from medpipe.cli.load import load
+from medpipe.cli.train_options import listed_lines
 from medpipe.formats.box_files import Corners
 from medpipe.formats.ids import path_id
 from medpipe.formats.registry import ReadOptions
@@ -98,7 +98,10 @@ def split_pictures(
 ) -> tuple[PictureIndex, PictureIndex | None]:
     """What is trained on and what chooses: the pictures that a file lists, else a share of the groups."""
     if listed is not None:
-        held = np.isin([path_id(item.id, "stem") for item in index.items], _listed(listed))
+        held = np.isin(
+            [path_id(item.id, "stem") for item in index.items],
+            [path_id(line, "stem") for line in listed_lines("--validation", listed)],
+        )
         if not held.any():
             raise Fatal(USAGE, f"--validation {listed}: lists none of the pictures")
     else:
@@ -109,11 +112,3 @@ def split_pictures(
         raise Fatal(USAGE, "every picture is held out: none is left to train on")
     kept = index.select(np.flatnonzero(~held))
     return kept, index.select(np.flatnonzero(held)) if held.any() else None
-
-
-def _listed(name: str) -> list[str]:
-    try:
-        lines = Path(name).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Fatal(NO_STREAM, f"--validation {name}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None
-    return [path_id(line.strip(), "stem") for line in lines if line.strip()]

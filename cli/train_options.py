@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+
+from medpipe.cli.exits import NO_STREAM, Fatal
 
 if TYPE_CHECKING:
     from medpipe.core.training.settings import TrainSettings
@@ -49,3 +52,12 @@ def overridden(find: Callable[[str], Kind], preset: str, changes: list[str]) -> 
 def changed(changes: list[str] | None, **given: int | None) -> list[str]:
     """Those of --set, then those that have an option of their own, which count more."""
     return [*(changes or []), *(f"{name}={value}" for name, value in given.items() if value is not None)]
+
+
+def listed_lines(option: str, name: str) -> list[str]:
+    """The lines of a file of names, without those that are empty; Fatal 66 where it cannot be read."""
+    try:
+        lines = Path(name).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Fatal(NO_STREAM, f"{option} {name}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None
+    return [line.strip() for line in lines if line.strip()]

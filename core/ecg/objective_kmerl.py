@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from medpipe.core.ecg.contrastive import InfoNce
 from medpipe.core.ecg.entity_loss import entity_loss
 from medpipe.core.ecg.kmerl import LeadVit
 from medpipe.core.ecg.lead_masking import LeadMasking
@@ -19,6 +18,7 @@ from medpipe.core.ecg.objective import Objective, needed
 from medpipe.core.ecg.objective_merl import text_projector
 from medpipe.core.ecg.query_decoder import DecoderShape, QueryDecoder
 from medpipe.core.ecg.train_batch import Batch
+from medpipe.core.training.contrastive import InfoNce
 
 
 @dataclass(frozen=True, slots=True)

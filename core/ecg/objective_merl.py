@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from medpipe.core.ecg.contrastive import InfoNce
 from medpipe.core.ecg.lead_masking import LeadMasking, draw_leads
 from medpipe.core.ecg.merl import SHARED_WIDTH, Merl
 from medpipe.core.ecg.merl_resnet import ResNet1d
 from medpipe.core.ecg.objective import Objective, needed
 from medpipe.core.ecg.train_batch import Batch
+from medpipe.core.training.contrastive import InfoNce
 
 
 @dataclass(frozen=True, slots=True)

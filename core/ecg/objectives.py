@@ -8,7 +8,6 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from medpipe.core.ecg.contrastive import InfoNce
 from medpipe.core.ecg.kmerl import SAMPLES, LeadVit
 from medpipe.core.ecg.lead_masking import LeadMasking
 from medpipe.core.ecg.lead_memory import memory_width
@@ -20,6 +19,7 @@ from medpipe.core.ecg.objective_supreme import SupremeObjective, SupremePlan
 from medpipe.core.ecg.query_decoder import DecoderShape
 from medpipe.core.ecg.registry import network_class
 from medpipe.core.ecg.train_presets import TrainPreset
+from medpipe.core.training.contrastive import InfoNce
 
 
 def build_objective(preset: TrainPreset, text_width: int, queries: Tensor | None = None) -> Objective:

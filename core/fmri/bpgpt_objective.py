@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Final
 
@@ -15,12 +15,12 @@ from medpipe.core.fmri.brain_encoder import BrainEncoder
 from medpipe.core.fmri.contrast import contrast
 from medpipe.core.fmri.prompted_lm import IGNORED, PromptedLm
 from medpipe.core.fmri.text_prompt import TextMapper
-from medpipe.core.training.objective import Objective
+from medpipe.core.training.partly_trained import PartlyTrained
 
 NLL: Final = "nll_teacher_forced"
 
 
-class PromptObjective(Objective):
+class PromptObjective(PartlyTrained):
     """A prompt and the cross-entropy of the text behind it; parts that are `frozen` neither change nor drop out.
 
     The cross-entropy is that of the true words before each word: a loss, and no score of what would be written.
@@ -61,19 +61,6 @@ class PromptObjective(Objective):
         if not windows:
             raise ValueError("there are no validation windows")
         return {name: value / (tokens if name == NLL else windows) for name, value in sums.items()}
-
-    def trained_state(self) -> dict[str, Tensor]:
-        """Weights that training changes."""
-        return {name: value for name, value in self.named_parameters() if value.requires_grad}
-
-    def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
-        """Into the weights that training changes."""
-        own = self.trained_state()
-        if set(own) != set(state):
-            raise ValueError(f"the state holds {len(state)} trained weights, this model has {len(own)}")
-        with torch.no_grad():
-            for name, value in own.items():
-                value.copy_(state[name])
 
 
 class TextObjective(PromptObjective):

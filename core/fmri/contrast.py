@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from medpipe.core.ecg.contrastive import InfoNce
 from medpipe.core.training import distributed
+from medpipe.core.training.contrastive import InfoNce
 
 Contrast = Literal["released", "paper", "cosine"]
 _NEVER: Final = float("-inf")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from medpipe.core.fmri.autoregressive import autoregressive
+
 Rows = NDArray[np.float32]
 
 
@@ -49,10 +51,5 @@ class VoxelNoise:
 
     def draw(self, times: int, rng: np.random.Generator) -> Rows:
         """A window [times, voxels] of stationary Gaussian AR(1) noise."""
-        steps = rng.standard_normal((times, len(self.mean)))
-        kept = np.sqrt(1 - self.memory.astype(np.float64) ** 2)
-        values = np.empty_like(steps)
-        values[0] = steps[0]
-        for time in range(1, times):
-            values[time] = self.memory * values[time - 1] + kept * steps[time]
+        values = autoregressive(times, len(self.mean), self.memory.astype(np.float64), rng)
         return (self.mean + self.spread * values).astype(np.float32)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from medpipe.core.fmri.autoregressive import autoregressive
 
 PHI: Final = 0.4
 DRIFTS: Final = 3
@@ -31,15 +32,6 @@ class ScanNoise:
     values: NDArray[np.float32]
     drifts: NDArray[np.float64]
     motion: NDArray[np.float64]
-
-
-def autoregressive(volumes: int, series: int, phi: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Stationary noise x[t] = phi x[t-1] + e[t] of variance 1, [volumes, series]."""
-    noise = rng.standard_normal((volumes, series))
-    noise[1:] *= np.sqrt(1 - phi**2)
-    for before, now in pairwise(noise):
-        now += phi * before
-    return noise
 
 
 def scan_noise(volumes: int, voxels: int, rng: np.random.Generator) -> ScanNoise:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Final
 
@@ -13,7 +13,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from medpipe.core.metrics.box_precision import average_precisions, match
 from medpipe.core.metrics.box_sets import ImageBoxes, label_numbers
-from medpipe.core.training.objective import Objective
+from medpipe.core.training.partly_trained import PartlyTrained
 from medpipe.core.vision.dense_boxes import DenseBoxes, spread_entropy
 from medpipe.core.vision.florence import Answer, Decoding, Florence, encoder_states, image_tokens, tower_stride
 from medpipe.core.vision.ground_batch import IGNORED, Example, GroundBatch
@@ -24,7 +24,7 @@ _IOU: Final = 0.5
 _TOGETHER: Final = 64
 
 
-class GroundObjective(Objective):
+class GroundObjective(PartlyTrained):
     """Florence-2 and its cross-entropy. `names` are all findings, in the order of the AP's columns."""
 
     def __init__(self, florence: Florence, settings: GroundSettings, names: tuple[str, ...]) -> None:
@@ -178,19 +178,6 @@ class GroundObjective(Objective):
     def compiled_parts(self) -> list[nn.Module]:
         """The tower, the text encoder and the decoder."""
         return [self._tower(), self.model.get_encoder(), self.model.get_decoder()]
-
-    def trained_state(self) -> dict[str, Tensor]:
-        """Weights that training changes: of the others the checkpoint that was begun with has them."""
-        return {name: value for name, value in self.named_parameters() if value.requires_grad}
-
-    def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
-        """Into the weights that training changes."""
-        own = self.trained_state()
-        if set(own) != set(state):
-            raise ValueError(f"the state holds {len(state)} trained weights, this model has {len(own)}")
-        with torch.no_grad():
-            for name, value in own.items():
-                value.copy_(state[name])
 
     def whole_weights(self) -> dict[str, Tensor]:
         """All weights under the names of transformers' class, adapters added to what they adapt."""

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 
-from medpipe.core.ecg.contrastive import InfoNce
 from medpipe.core.ecg.kmerl import LeadVit
 from medpipe.core.ecg.objective_kmerl import KmerlObjective, KmerlPlan
 from medpipe.core.ecg.objective_supreme import SupremeObjective, SupremePlan
@@ -20,6 +19,7 @@ from medpipe.core.ecg.train_batch import Batch
 from medpipe.core.ecg.train_presets import train_preset
 from medpipe.core.ecg.trained_folder import RunFacts
 from medpipe.core.training import distributed
+from medpipe.core.training.contrastive import InfoNce
 from medpipe.core.training.loop import Outcome, RunOptions
 
 TEXT, ENTITIES = 16, 3

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from medpipe.core.ecg.contrastive import InfoNce
+from medpipe.core.training.contrastive import InfoNce
 
 
 def test_two_orthogonal_pairs_have_the_closed_form():

@@ -5,8 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from medpipe.core.fmri.autoregressive import autoregressive
 from medpipe.core.fmri.hrf import double_gamma
-from medpipe.core.fmri.scan_noise import PHI, SHARES, autoregressive, scan_noise
+from medpipe.core.fmri.scan_noise import PHI, SHARES, scan_noise
 from medpipe.core.fmri.simulated_confounds import MOTION, confounds
 from medpipe.core.fmri.simulated_scan import SLOPE, counts, make_head, mixed
 from medpipe.core.fmri.simulated_subject import PEAKS, Spread, make_subject, responses

@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from pretraining import ENTITIES, TEXT, queries, records, tiny_kmerl, tiny_network, tiny_shape, tiny_supreme
 
-from medpipe.core.ecg.contrastive import InfoNce
 from medpipe.core.ecg.encoders import open_encoder
 from medpipe.core.ecg.entity_loss import entity_loss
 from medpipe.core.ecg.lead_masking import LeadMasking
@@ -16,6 +15,7 @@ from medpipe.core.ecg.objective_supreme import SupremeObjective
 from medpipe.core.ecg.objectives import build_objective
 from medpipe.core.ecg.train_batch import Batch
 from medpipe.core.ecg.train_presets import PRESETS, train_preset
+from medpipe.core.training.contrastive import InfoNce
 
 
 @pytest.fixture(autouse=True)
