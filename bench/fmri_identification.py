@@ -5,8 +5,8 @@ Usage: python bench/fmri_identification.py [--small]
 Twelve stories of eight minutes to train on, four of ten minutes held out, 400 voxels of which half are silent, word
 vectors of 32 numbers, windows of 20 s, delays of 1 to 4 volumes; penalties chosen on stories held out in four parts.
 Rank accuracy is 0.5 by chance; p counts 9,999 circular shifts by more than 30 s within each story. The ceiling of r is
-the square root of the explainable variance. Without signal: 200 listeners to shorter stories (three of 160 s and two
-of 240 s, 12 voxels), their p against the uniform distribution by Kolmogorov and Smirnov.
+the square root of the explainable variance. Without signal: 200 listeners (four stories of five minutes to train on,
+four of ten held out, 12 voxels), their p against the uniform distribution by Kolmogorov and Smirnov.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from medpipe.core.fmri.simulated_responses import simulated_responses
 
 TRAIN, HELD, VOXELS = 12, 4, 400
 LEVELS, SEEDS, SHIFTS = (0.0, 0.01, 0.03, 0.05, 0.1, 0.3), (0, 1, 2), 9999
-NULLS, SHORT = 200, [160.0] * 3 + [240.0] * 2
+NULLS, SILENT = 200, [300.0] * 4 + [600.0] * 4
 
 
 def identified(features: list[np.ndarray], responses: list[np.ndarray], train: int, shifts: int) -> Identification:
@@ -55,7 +55,7 @@ def main() -> None:
     for explainable in levels:
         for seed in seeds:
             print(level(explainable, seed), flush=True)
-    found = [identified(*simulated_responses(SHORT, 0.0, seed, 12), 3, 999).p for seed in range(nulls)]
+    found = [identified(*simulated_responses(SILENT, 0.0, seed, 12), HELD, 999).p for seed in range(nulls)]
     test = kstest(found, "uniform")
     print(
         f"\n{nulls} listeners without signal: {np.mean(np.array(found) < 0.05):.3f} of them have p below 0.05, the "

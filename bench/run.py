@@ -36,6 +36,7 @@ BENCHES = {
     "ground": "Florence-2 asked against transformers' own call",
     "bccd": "A small Florence-2 trained on blood cells against baselines",
     "gpu": "The papers' settings at real size on a GPU",
+    "fmri_bpgpt": "Simulated listeners decoded by BP-GPT",
     "fmri_ridge": "Ridge regression against himalaya's RidgeCV",
     "fmri_identification": "Windows of simulated listeners identified by ridge decoding",
     "entities": "Entities of reports by the lexicon against SCP-ECG codes",
@@ -59,6 +60,7 @@ BARS = {
     "ground": "Bars: not slower with one finding, 1.5 times with four.",
     "bccd": "Bar: AP50 above the mean box and the random boxes by a paired interval.",
     "gpu": "No bar: records per second, and the same losses as on a CPU to tolerance.",
+    "fmri_bpgpt": "Bar: at 0.05 p below 0.01, three seeds; at none reported.",
     "fmri_ridge": "Bars: the same scores to 1e-4, not slower, at most half the memory.",
     "fmri_identification": "Bars: p below 0.001 at 0.05; without signal p uniform, by a test above 0.001.",
     "entities": "Bar: micro F1 0.85.",
@@ -66,7 +68,7 @@ BARS = {
 # Too long for a run that names none.
 LONG = (
     "tenfold", "learning_curve", "unseen_names", "arms", "bccd", "gpu", "fmri_extract", "fmri_ridge",
-    "fmri_identification",
+    "fmri_identification", "fmri_bpgpt",
 )  # fmt: skip
 PACKAGES = ("numpy", "wfdb", "torch", "onnxruntime", "orjson", "typer")
 

@@ -12,10 +12,11 @@ import typer
 
 from medpipe.cli.exits import BAD_STREAM, USAGE, Fatal
 from medpipe.cli.fmri_window_index import Window, WindowIndex, read_windows, split_stories
-from medpipe.cli.fmri_window_source import WindowBatches, read_responses
+from medpipe.cli.fmri_window_source import read_responses, window_batches
 from medpipe.cli.signals import StopRequest
 from medpipe.cli.train_options import listed_lines, overridden
 from medpipe.cli.training_loop import LoopOptions, Teller, draw, run_training, say
+from medpipe.cli.training_text import text_vectors
 from medpipe.core.fmri.bpgpt_folder import BpGpt, new_prompt, open_bpgpt
 from medpipe.core.fmri.bpgpt_objective import BrainObjective, TextObjective
 from medpipe.core.fmri.bpgpt_settings import BpGptSettings, bpgpt_settings
@@ -23,7 +24,6 @@ from medpipe.core.fmri.bpgpt_training import Learnt, train_bpgpt
 from medpipe.core.fmri.brain_encoder import BrainEncoder
 from medpipe.core.fmri.language_models import BERT, LM, SMALL, open_bert, open_lm
 from medpipe.core.fmri.matched_noise import VoxelNoise
-from medpipe.core.fmri.prompted_lm import PromptedLm
 from medpipe.core.fmri.story_leaks import Grams, leak
 from medpipe.core.fmri.text_prompt import TextEncoder, TextMapper
 from medpipe.core.training import distributed
@@ -111,7 +111,14 @@ def _train(command: str, run: FmriRun, settings: BpGptSettings, device: torch.de
     learnt = Learnt(
         {**learnt.facts, **facts, **data.facts()}, _seen(data, begun), learnt.noise, learnt.bert
     )  # fmt: skip
-    sources, cut = _sources(data, objective.lm, bert, settings, device)
+    bert.model.to(device)
+    beside = begun.place.parent if begun is not None else None
+    vectors = [
+        text_vectors(bert, [one.text for one in part.windows], folder, quiet=run.loop.quiet, beside=beside)
+        for part in data.parts()
+    ]
+    bert.model.to("cpu")
+    sources, cut = window_batches([part.windows for part in data.parts()], vectors, objective.lm, settings)
     if cut and first and not run.loop.quiet:
         say(command, f"{cut} texts have more than {settings.tokens} tokens and were cut")
     teller = Teller(command, run.loop, settings.epochs * steps)
@@ -158,7 +165,7 @@ def _text_stage(run: FmriRun, settings: BpGptSettings, data: _Data) -> tuple[Tex
     texts = [window.text for window in data.trained.windows]
     lm, known = open_lm(run.lm or LM, texts, settings.seed)
     bert, of_bert = open_bert(run.bert or BERT, texts, settings.seed)
-    shape = {"given": bert.width, "width": lm.width}
+    shape = {"given": bert.dim, "width": lm.width}
     torch.manual_seed(settings.seed)
     mapper = _prompt("text", settings, shape)
     objective = TextObjective(lm, mapper, settings)  # type: ignore[arg-type]
@@ -196,26 +203,6 @@ def _prompt(stage: str, settings: BpGptSettings, shape: dict[str, int]) -> TextM
         return new_prompt(stage, settings, shape)
     except ValueError as error:
         raise Fatal(USAGE, f"{error}: --set heads=N") from None
-
-
-def _sources(
-    data: _Data, lm: PromptedLm, bert: TextEncoder, settings: BpGptSettings, device: torch.device
-) -> tuple[list[WindowBatches], int]:
-    """Batches to learn from and to choose by, and how many texts were too long."""
-    sources, cut = [], 0
-    bert.model.to(device)
-    for part in data.parts():
-        told = [lm.texts.ids(one.volumes, settings.tokens, ended=settings.stop == "end") for one in part.windows]
-        cut += sum(too_long for _, too_long in told)
-        vectors = bert.vectors([window.text for window in part.windows])
-        sources.append(
-            WindowBatches(
-                part.windows, [ids for ids, _ in told], vectors, settings.batch, settings.seed,
-                shuffled=part is data.trained,
-            )
-        )  # fmt: skip
-    bert.model.to("cpu")
-    return sources, cut
 
 
 def _described(

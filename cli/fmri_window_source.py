@@ -8,22 +8,23 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from medpipe.cli.exits import BAD_STREAM, Fatal
 from medpipe.cli.fmri_window_index import Window
 from medpipe.core.fmri.bpgpt_batch import WindowBatch, padded
+from medpipe.core.fmri.bpgpt_settings import BpGptSettings
+from medpipe.core.fmri.prompted_lm import PromptedLm
 from medpipe.formats.arrays import materialise
 from medpipe.formats.errors import FormatError
 
 
 @dataclass(slots=True)
 class WindowBatches:
-    """A BatchSource over windows, whose texts are tokens `ids` and vectors `texts` [windows, width]."""
+    """A BatchSource over windows, whose texts are tokens `ids` and vectors `texts` [windows, dim]."""
 
     windows: Sequence[Window]
     ids: Sequence[Sequence[int]]
-    texts: Tensor
+    texts: NDArray[np.float32]
     batch: int
     seed: int
     shuffled: bool = True
@@ -43,7 +44,21 @@ class WindowBatches:
             responses = None
             if self.windows[0].responses is not None:
                 responses = torch.from_numpy(np.stack([read_responses(self.windows[row]) for row in rows]))
-            yield WindowBatch(padded([self.ids[row] for row in rows]), self.texts[rows], responses)
+            yield WindowBatch(padded([self.ids[row] for row in rows]), torch.from_numpy(self.texts[rows]), responses)
+
+
+def window_batches(
+    parts: Sequence[Sequence[Window]], texts: Sequence[NDArray[np.float32]], lm: PromptedLm, settings: BpGptSettings
+) -> tuple[list[WindowBatches], int]:
+    """Of windows to learn from, and of others to choose by, the batches; and how many texts were too long."""
+    sources: list[WindowBatches] = []
+    cut = 0
+    for windows, vectors in zip(parts, texts, strict=True):
+        told = [lm.texts.ids(one.volumes, settings.tokens, ended=settings.stop == "end") for one in windows]
+        cut += sum(too_long for _, too_long in told)
+        ids = [made for made, _ in told]
+        sources.append(WindowBatches(windows, ids, vectors, settings.batch, settings.seed, shuffled=not sources))
+    return sources, cut
 
 
 def read_responses(window: Window) -> NDArray[np.float32]:

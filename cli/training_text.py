@@ -1,4 +1,4 @@
-"""Vectors of reports and entity names by a frozen text encoder, made once and kept beside the run."""
+"""Vectors of texts by a frozen encoder, made once and kept beside the run."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from medpipe.core.text_embed import TextEncoder
 _PIECE = 256
 
 
-def text_vectors(encoder: TextEncoder, texts: Sequence[str], folder: Path, *, quiet: bool) -> NDArray[np.float32]:
-    """Vectors [n, dim] of the texts, mapped from a file of the folder that is made where it is not there yet."""
-    told = hashlib.sha256("\0".join([encoder.name, *texts]).encode()).hexdigest()[:16]
-    path = folder / f"texts-{told}.npy"
+def text_vectors(
+    encoder: TextEncoder, texts: Sequence[str], folder: Path, *, quiet: bool, beside: Path | None = None
+) -> NDArray[np.float32]:
+    """Vectors [n, dim] of the texts, mapped from a file of `beside` or `folder`; the latter gets it if neither has."""
+    told = hashlib.sha256("\0".join([encoder.name, *texts]).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    name = f"texts-{told}.npy"
+    path = beside / name if beside is not None and (beside / name).exists() else folder / name
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".part{os.getpid()}.npy")

@@ -17,8 +17,15 @@ _BATCH: Final = 32
 class TextEncoder(Protocol):
     """Each text on its own, whatever its neighbours."""
 
-    name: str
-    dim: int
+    @property
+    def name(self) -> str:
+        """Tells it from all others."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Length of its vectors."""
+        ...
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors [n, dim] of texts that are not empty."""

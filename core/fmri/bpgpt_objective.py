@@ -91,7 +91,10 @@ class BrainObjective(PromptObjective):
         """The cross-entropy and the weighted contrastive term. Raises ValueError for windows without responses."""
         if batch.responses is None:
             raise ValueError("the windows have no responses")
-        prompt = self.encoder(batch.responses)
+        responses = batch.responses
+        if self.training and self.settings.noise:
+            responses = responses + self.settings.noise * torch.randn_like(responses)
+        prompt = self.encoder(responses)
         nll = self.lm(prompt, batch.targets)
         with torch.no_grad():
             text = self.mapper(batch.texts)

@@ -19,8 +19,9 @@ class BpGptSettings(TrainSettings):
     (`end`), behind as many marks as the window has volumes (`marks`), or, as in released code, by counting down
     a token that is that of a mark by itself, one too few. `text_lm` and `brain_lm` say whether the language model
     is tuned in each stage. `lag_tr` is the lag between words and responses that windows should have been cut with.
-    `warmup_epochs` become `warmup` iterations. Training ends after `patience` validations without a better one; 0
-    for never.
+    Normal `noise`, where it is not 0, is added to standardised responses as they are learnt from: an encoder learns
+    that of few windows by heart. `warmup_epochs` become `warmup` iterations. Training ends after `patience`
+    validations without a better one; 0 for never.
     """
 
     length: int = 100
@@ -37,6 +38,7 @@ class BpGptSettings(TrainSettings):
     contrast_weight: float = 1.0
     temperature: float = 0.1
     lag_tr: int = 1
+    noise: float = 0.0
     warmup_epochs: int = 5
     patience: int = 0
 

@@ -57,7 +57,8 @@ def identify(
         rng: draws one shift for each story and time.
         window: volumes; windows touch, and a remainder is left out.
         shifts: how many; p is (1 + those that do as well) / (1 + shifts).
-        least_shift: volumes, in either direction.
+        least_shift: volumes, in either direction. Where it is much of a story, p is too often near 0 and near 1: of
+            240 s and a shift of 30 s 9 % of listeners without any signal have p below 0.05, of 600 s 5 %.
 
     Raises:
         InputError: a story has fewer than two windows, or is too short to be shifted.

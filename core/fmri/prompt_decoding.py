@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import torch
@@ -12,6 +13,9 @@ from torch import Tensor
 
 from medpipe.core.fmri.bpgpt_settings import Stop
 from medpipe.core.fmri.prompted_lm import PromptedLm
+from medpipe.core.fmri.roomy_cache import roomy_cache
+
+_FAINT: Final = -80.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +62,15 @@ def write(
         draws: numbers of [0, 1), `options.tokens` for each window, where tokens are drawn: the same whatever the batch.
     """
     made = [Written() for _ in volumes]
-    output = lm.model(inputs_embeds=prompts, use_cache=True, logits_to_keep=1)
+    cache = roomy_cache(lm.model, prompts.shape[1] + options.tokens)
+    output = lm.model(inputs_embeds=prompts, past_key_values=cache, use_cache=True, logits_to_keep=1)
     for step in range(options.tokens):
         logits = output.logits[:, -1].float()
         chosen = logits.argmax(dim=-1)
         if options.temperature > 0 and draws is not None:
             drawn = torch.tensor(np.array([row[step] for row in draws]), dtype=torch.float64)
             chosen[: len(made)] = _drawn(logits[: len(made)], drawn, options)
-        logs = logits.gather(1, chosen[:, None])[:, 0] - torch.logsumexp(logits, dim=1)
+        logs = _log_probabilities(logits, chosen)
         for text, token, log, count in zip(made, chosen.tolist(), logs.tolist(), volumes, strict=False):
             if not text.ended:
                 text.ids.append(token)
@@ -73,8 +78,16 @@ def write(
                 text.ended = _ends(lm, text.ids, count, options.stop)
         if all(text.ended for text in made) or step + 1 == options.tokens:
             break
-        output = lm.model(input_ids=chosen[:, None], past_key_values=output.past_key_values, use_cache=True)
+        output = lm.model(input_ids=chosen[:, None], past_key_values=cache, use_cache=True)
     return made
+
+
+def _log_probabilities(logits: Tensor, chosen: Tensor) -> Tensor:
+    """Of the chosen tokens [batch]."""
+    below = logits - logits.amax(dim=1, keepdim=True)
+    # What is left out is less than float32 tells from 0; where numbers are no longer normal, it is very slow.
+    summed = below.clamp(min=_FAINT).exp_().sum(dim=1)
+    return below.gather(1, chosen[:, None])[:, 0] - summed.log()
 
 
 def _ends(lm: PromptedLm, ids: list[int], volumes: int, stop: Stop) -> bool:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medpipe.core.fmri.prompt_transformer import PromptTransformer
@@ -48,13 +53,28 @@ class TextEncoder:
         self.model, self.tokenizer = model.eval().requires_grad_(False), tokenizer
 
     @property
-    def width(self) -> int:
-        """Of its vectors."""
+    def dim(self) -> int:
+        """Length of its vectors."""
         return int(self.model.config.hidden_size)
+
+    @cached_property
+    def name(self) -> str:
+        """Sixteen hex digits over its weights and vocabulary."""
+        digest = hashlib.sha256(json.dumps(self.tokenizer.get_vocab(), sort_keys=True).encode())
+        for name, weights in self.model.state_dict().items():
+            digest.update(name.encode() + weights.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """[texts, dim]; texts of a length stand together."""
+        order = np.argsort([len(text) for text in texts], kind="stable")
+        made = np.empty((len(texts), self.dim), np.float32)
+        made[order] = self.vectors([texts[place] for place in order]).numpy()
+        return made
 
     @torch.no_grad()
     def vectors(self, texts: Sequence[str], together: int = 32) -> Tensor:
-        """[texts, width] float32 on the CPU: the mean over a text's own tokens, marks and padding left out.
+        """[texts, dim] float32 on the CPU: the mean over a text's own tokens, marks and padding left out.
 
         Released code takes them in, so that a text's prompt depends on its neighbours in the batch. A text without
         any token has the mean over its marks.

@@ -42,7 +42,7 @@ def parts(settings: BpGptSettings = SMALL) -> tuple[TextObjective, BrainObjectiv
     bert, _ = open_bert("small", TEXTS, 0)
     torch.manual_seed(0)
     common = {"length": settings.length, "layers": settings.layers, "heads": settings.heads}
-    mapper = TextMapper(bert.width, lm.width, between=settings.between, **common)
+    mapper = TextMapper(bert.dim, lm.width, between=settings.between, **common)
     encoder = BrainEncoder(TIMES, VOXELS, lm.width, dropout=settings.brain_dropout, **common)
     vectors = bert.vectors([" ".join(filter(None, window)) for window in WINDOWS])
     brain = BrainObjective(copy.deepcopy(lm), copy.deepcopy(mapper), encoder, settings)

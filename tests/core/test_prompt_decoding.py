@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from transformers import GPT2Config
 
 from medpipe.core.fmri.heard_text import by_volume, marked
 from medpipe.core.fmri.language_models import open_lm
 from medpipe.core.fmri.prompt_decoding import DecodeOptions, write
 from medpipe.core.fmri.prompted_lm import PromptedLm
+from medpipe.core.fmri.roomy_cache import RoomyLayer
 
 TEXTS = [f"w{number} w{number + 1}" for number in range(40)]
 
@@ -50,6 +52,34 @@ def test_greedy_tokens_and_their_logs_are_those_of_feeding_all_again(lm: Prompte
             fed = torch.cat([fed, lm.embed(torch.tensor([[token]]))], dim=1)
 
 
+def test_models_of_other_kinds_write_what_transformers_does(lm: PromptedLm, prompts: torch.Tensor) -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+
+    sizes = {"vocab_size": len(lm.texts.tokenizer), "hidden_size": lm.width, "intermediate_size": 64,
+             "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}  # fmt: skip
+    torch.manual_seed(3)
+    window = MistralConfig(**sizes, sliding_window=6)
+    for model in (LlamaForCausalLM(LlamaConfig(**sizes)), MistralForCausalLM(window)):
+        model.generation_config.eos_token_id = None
+        other = PromptedLm(model, lm.texts.tokenizer).eval()
+        made = write(other, prompts, [3] * 6, DecodeOptions(tokens=20))
+        theirs = model.generate(
+            inputs_embeds=prompts, attention_mask=torch.ones(6, 5, dtype=torch.long), max_new_tokens=20,
+            do_sample=False, pad_token_id=0,
+        )  # fmt: skip
+        for text, row in zip(made, theirs.tolist(), strict=True):
+            assert text.ids == row[: len(text.ids)] and (text.ended or len(text.ids) == 20)
+
+
+def test_a_cache_that_is_full_grows() -> None:
+    states = torch.randn(2, 2, 7, 3, generator=torch.Generator().manual_seed(4))
+    layer = RoomyLayer(2)
+    for place in range(7):
+        keys, values = layer.update(states[:, :, place : place + 1], -states[:, :, place : place + 1])
+        assert layer.get_seq_length() == place + 1
+    assert torch.equal(keys, states) and torch.equal(values, -states)
+
+
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_neighbours_change_nothing(lm: PromptedLm, prompts: torch.Tensor, temperature: float) -> None:
     options = DecodeOptions(tokens=12, temperature=temperature, top_p=0.9)
@@ -67,6 +97,7 @@ class Scripted(torch.nn.Module):
     def __init__(self, ids: list[int], size: int) -> None:
         super().__init__()
         self.ids, self.size, self.step = ids, size, 0
+        self.config = GPT2Config(n_layer=1)
 
     def forward(self, **given: object) -> object:
         logits = torch.zeros(1, 1, self.size)
