@@ -52,7 +52,7 @@ def listener(folder: Path, explained: float, seed: int) -> None:
     ))  # fmt: skip
     for part, hop in (("train", 4), ("test", 10)):
         listed = runs / f"{part}.lst"
-        names = sorted(runs.glob("*.h5"))
+        names = sorted(runs.rglob("*.h5"))
         listed.write_text("".join(f"{one}\n" for one in names if ("task-test" in one.name) == (part == "test")))
         once(folder / f"{part}.jsonl", lambda part=part, hop=hop, listed=listed: call(
             "fmri-align", "--files-from", listed, "--words", scans / "stimuli", "--start", 10, "--lag-tr", 2, "--hop",

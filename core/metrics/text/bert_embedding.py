@@ -22,10 +22,13 @@ _KEPT: Final = 2048
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """Of one text the numbers of its pieces [pieces] and their vectors of length 1 [pieces, dim]."""
+    """Of one text the numbers of its pieces [pieces], their vectors of length 1 [pieces, dim], and these with those of
+    the marks of its begin and end, [pieces + marks, dim].
+    """
 
     numbers: NDArray[np.int64]
     vectors: NDArray[np.float32]
+    marked: NDArray[np.float32]
 
     def mean(self) -> Array:
         """The direction of the mean vector [dim]; zeros for a text without pieces."""
@@ -35,7 +38,7 @@ class Pieces:
 
 
 class BertEmbedding:
-    """One layer's output, without the pieces that mark where a text begins and ends. What was read is kept for a while.
+    """One layer's output. What was read is kept for a while.
 
     Args:
         folder: config, tokenizer and weights as safetensors; nothing is fetched.
@@ -78,7 +81,8 @@ class BertEmbedding:
         return [self._kept[one.raw] if one.words else self._nothing() for one in texts]
 
     def _nothing(self) -> Pieces:
-        return Pieces(np.zeros(0, np.int64), np.zeros((0, int(self._model.config.hidden_size)), np.float32))
+        nothing = np.zeros((0, int(self._model.config.hidden_size)), np.float32)
+        return Pieces(np.zeros(0, np.int64), nothing, nothing)
 
     def number(self, text: Text) -> NDArray[np.int64]:
         """The pieces of a text by number, without reading it."""
@@ -92,14 +96,15 @@ class BertEmbedding:
             raws, padding=True, truncation=True, max_length=self._longest, return_tensors="pt",
             return_special_tokens_mask=True,
         )  # fmt: skip
-        marks = asked.pop("special_tokens_mask").bool() | ~asked["attention_mask"].bool()
+        there = asked["attention_mask"].bool().numpy()
+        own = there & ~asked.pop("special_tokens_mask").bool().numpy()
         self.cut += sum(len(one) > self._longest for one in self._tokenizer(raws)["input_ids"])
         with torch.inference_mode():
             states = self._model(**asked.to(self._model.device), output_hidden_states=True).hidden_states[self.layer]
             states = torch.nn.functional.normalize(states.float(), dim=-1).cpu().numpy()
-        own, numbers = ~marks.numpy(), asked["input_ids"].cpu().numpy()
+        numbers = asked["input_ids"].cpu().numpy()
         for row, raw in enumerate(raws):
-            self._kept[raw] = Pieces(numbers[row][own[row]], states[row][own[row]])
+            self._kept[raw] = Pieces(numbers[row][own[row]], states[row][own[row]], states[row][there[row]])
 
 
 def _load(folder: str) -> tuple[Any, Any]:

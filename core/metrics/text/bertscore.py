@@ -1,4 +1,7 @@
-"""BERTScore (Zhang et al. 2020, arXiv 1904.09675): pieces of two texts met greedily by cosine. No rescaling."""
+"""BERTScore (Zhang et al. 2020, arXiv 1904.09675): pieces of two texts met greedily by cosine. No rescaling.
+
+As in bert-score, the marks of a text's begin and end count for nothing, but a piece of the other text may meet them.
+"""
 
 from __future__ import annotations
 
@@ -82,8 +85,8 @@ def greedy(first: Sequence[Pieces], second: Sequence[Pieces], weights: Sequence[
     full = [k for k, one in enumerate(second) if len(one.numbers)]
     if not full:
         return made
-    there = np.concatenate([second[k].vectors for k in full])
-    starts = np.cumsum([0, *(len(second[k].numbers) for k in full[:-1])])
+    there = np.concatenate([second[k].marked for k in full])
+    starts = np.cumsum([0, *(len(second[k].marked) for k in full[:-1])])
     for row, (one, weight) in enumerate(zip(first, weights, strict=True)):
         if len(one.numbers):
             made[row, full] = weight @ _best(one.vectors, there, starts) / weight.sum()
