@@ -122,7 +122,9 @@ def test_cleaned_responses_are_least_squares_residuals(run: Run, folder: Path) -
     left = signal - design @ np.linalg.lstsq(design, signal, rcond=None)[0]
     np.testing.assert_allclose(found, left / left.std(axis=0, ddof=1), atol=1e-4)
     assert record["volumes"] == {"total": 20, "dropped": 2, "scrubbed": 1, "kept": 17} and record["start"] == 4
-    assert record["confounds"] == scans.MOTION and record["cleaning"] == {"detrend": ["poly:1"], "zscore": True}
+    assert record["confounds"] == scans.MOTION and record["cleaning"] == {
+        "drop": 2, "strategy": "6p", "scrub": 0.5, "detrend": ["poly:1"], "zscore": True,
+    }  # fmt: skip
     with h5py.File(folder / "r.h5") as file:
         assert list(np.flatnonzero(file["sample_mask"][()] == 0)) == [0, 1, 5]
 
