@@ -81,7 +81,7 @@ class Extraction:
         if not isinstance(series, Series):
             raise InputError("not-a-scan", "the record holds no run of functional images")
         clean, drop = self.treatment.clean, self.treatment.drop
-        tr = repetition_time(series, self.tr)
+        tr, teller = repetition_time(series, self.tr)
         places = self._places_of(series)
         if self.fits is not None:
             self.fits(tr, places)
@@ -95,6 +95,8 @@ class Extraction:
         self._say(record["id"], counts, places, cleaned=cleaning)
         made: Record = {key: value for key, value in record.items() if key != "bold"}
         mask = np.concatenate([np.zeros(drop, bool), keep]).astype("u1")
+        if teller == "sidecar":
+            made["tr_from"] = teller
         made |= {"tr": tr, "start": round(drop * tr, 9), **places.facts, **facts, "cleaning": self.treatment.said()}
         yield made | {"quality": counts, "responses": responses, **places.arrays, "sample_mask": mask}
 

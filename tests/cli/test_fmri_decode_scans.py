@@ -11,7 +11,19 @@ import scans
 from conftest import Run
 
 VOLUMES = 26
-CLEAN = ("--drop", "2", "--detrend", "poly:1", "--fwhm", "5", "--zscore", "--confounds", "c.tsv", "--strategy", "6p")
+CLEAN = (
+    "--drop",
+    "2",
+    "--detrend",
+    "poly:1",
+    "--fwhm",
+    "5",
+    "--zscore",
+    "--confounds",
+    "c.tsv",
+    "--strategy",
+    "trans_x",
+)
 CUT = ("--start", "4", "--lag-tr", "2", "--window", "4", "--bold-extra-tr", "1", "--hop", "2", "--slack", "99")
 SMALL = ("--set", "length=4", "--set", "layers=1", "--set", "heads=4", "--set", "between=16", "--set", "tokens=12",
          "--batch-size", "4", "--epochs", "1", "--threads", "1")  # fmt: skip
@@ -60,7 +72,7 @@ SIDE = ("--model", "brain", "--mask", "m.nii.gz", "--confounds", "c.tsv")
 
 def test_a_scan_gives_what_extract_align_and_decode_give(run: Run, folder: Path) -> None:
     said = json.loads((folder / "brain/last/medpipe.json").read_text())
-    assert said["cleaning"] == {"drop": 2, "fwhm": 5, "strategy": "6p", "detrend": ["poly:1"], "zscore": True}
+    assert said["cleaning"] == {"drop": 2, "fwhm": 5, "strategy": "trans_x", "detrend": ["poly:1"], "zscore": True}
     assert (said["hop"], said["start"], said["lag"], said["volumes"], said["shape"][0]) == (2, 4, 2, 4, 5)
     chain = records(must(run, folder, "fmri-decode", "new.jsonl", "--model", "brain"))
     scan = records(must(run, folder, "fmri-decode", NEW, *SIDE))
@@ -102,17 +114,15 @@ def test_scans_are_a_stream_in_which_a_bad_one_fails_alone(run: Run, folder: Pat
         ),
         ({"tr": 1.5}, "wrong-windows", "the scan has a TR of 1.5 s, the model a TR of 2.0 s"),
         ({"count": 6}, "length-mismatch", "the confounds have 26 rows, the image 6 volumes"),
-        ({"count": 3}, "too-short", ""),
+        ({"count": 6, "table": 6}, "too-short", "4 volumes hold no window of 5"),
     ],
 )
 def test_scans_that_do_not_fit_are_error_records(
     run: Run, folder: Path, tmp_path: Path, change: dict, kind: str, said: str
 ) -> None:
-    count = change.pop("count", VOLUMES)
-    scans.write_scan(tmp_path / "x.nii.gz", scans.values(count), **change)
-    table = folder / "c.tsv"
-    if kind == "too-short":
-        table = scans.write_confounds(tmp_path / "c.tsv", count)
+    options = {"count": VOLUMES, "table": VOLUMES, **change}
+    table = scans.write_confounds(tmp_path / "c.tsv", options.pop("table"))
+    scans.write_scan(tmp_path / "x.nii.gz", scans.values(options.pop("count")), **options)
     side = ("--model", "brain", "--mask", "m.nii.gz", "--confounds", table)
     done = run("fmri-decode", tmp_path / "x.nii.gz", *side, cwd=folder)
     (failed,) = records(done.stdout)
@@ -148,7 +158,8 @@ def test_windows_cleaned_otherwise_are_refused_naming_both(run: Run, folder: Pat
     done = run("fmri-decode", tmp_path / f"{name}.h5", "--model", "brain", cwd=folder)
     message = records(done.stdout)[0]["error"]["message"]
     assert (
-        "a cleaning by detrend sg:20, the model a cleaning by drop 2, fwhm 5.0, strategy 6p, detrend poly:1" in message
+        "a cleaning by detrend sg:20, the model a cleaning by drop 2, fwhm 5.0, strategy trans_x, detrend poly:1"
+        in message
     )
     mixed = tmp_path / "mixed.jsonl"
     must(run, folder, "fmri-align", str(tmp_path / f"{name}.h5"), "--words", "words", *CUT, "-o", str(mixed))

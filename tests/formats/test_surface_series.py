@@ -30,7 +30,7 @@ def test_a_dense_series_is_read_by_grayordinates(tmp_path: Path) -> None:
     data = np.random.default_rng(0).normal(0, 1, (12, 38)).astype("f4")
     path = write_dense(tmp_path / "x.dtseries.nii", cifti2.SeriesAxis(0, 0.72, 12), data)
     series = open_series(str(path), sniff(str(path)))
-    assert series.format == "cifti" and series.shape == (38, 12) and repetition_time(series, None) == 0.72
+    assert series.format == "cifti" and series.shape == (38, 12) and repetition_time(series, None)[0] == 0.72
     np.testing.assert_array_equal(series.columns(5, 33), data[:, 5:33])
     np.testing.assert_array_equal(series.read(2, 4), data[2:4].T)
     assert [one["name"] for one in series.facts["structures"]] == [
@@ -70,7 +70,7 @@ def test_a_surface_is_read_by_vertices(tmp_path: Path) -> None:
     path = write_surface(tmp_path / "x.func.gii", data, "1.5")
     assert sniff(str(path)) == "gifti"
     series = open_series(str(path), "gifti")
-    assert series.shape == (25, 6) and repetition_time(series, None) == 1.5
+    assert series.shape == (25, 6) and repetition_time(series, None)[0] == 1.5
     np.testing.assert_array_equal(series.columns(3, 20), data[:, 3:20])
     with pytest.raises(FormatError, match="looks like ms: give --tr 2"):
         repetition_time(open_series(str(write_surface(path, data, "2000")), "gifti"), None)
