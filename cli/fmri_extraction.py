@@ -104,7 +104,7 @@ class Extraction:
         side = self.side
         options = PlaceOptions(side.mask, side.atlas, self.treatment.fwhm)
         if not series.is_volume:
-            return surface_places(series, PlaceOptions() if side.siblings else options)
+            return surface_places(series, options)
         if side.siblings and options.mask is None and (mask := mask_of(series.path)) is not None:
             options = replace(options, mask=read_mask(mask))
         return volume_places(series, options)

@@ -17,7 +17,7 @@ from medpipe.core.fmri.strategy import strategy_columns
 from medpipe.formats.bids_derivatives import Wanted, find_runs
 from medpipe.formats.confounds import Confounds, read_confounds
 from medpipe.formats.errors import FormatError
-from medpipe.formats.volume_mask import VoxelGrid, read_atlas, read_mask
+from medpipe.formats.volume_mask import Grid, read_atlas, read_mask
 
 Found = TypeVar("Found")
 
@@ -26,8 +26,8 @@ Found = TypeVar("Found")
 class SideInputs:
     """Grids and a table of confounds; with `siblings` masks and tables that are not given lie beside each run."""
 
-    mask: VoxelGrid | None = None
-    atlas: VoxelGrid | None = None
+    mask: Grid | None = None
+    atlas: Grid | None = None
     table: Confounds | None = None
     siblings: bool = False
 

@@ -48,8 +48,13 @@ class Series:
 
     @property
     def is_volume(self) -> bool:
-        """Whether places are voxels of a grid, read volume by volume, or of a surface, read place by place."""
+        """Whether places are voxels of a grid, not of a surface."""
         return len(self.shape) == 4
+
+    @property
+    def by_volume(self) -> bool:
+        """Whether it is read by `volumes`, not by `columns`."""
+        return self.is_volume
 
     def volumes(self) -> Iterator[NDArray[Any]]:
         """Each volume as it lies on disk, flat, x fastest; the same memory every time. FormatError."""
@@ -66,12 +71,12 @@ class Series:
     def read(self, start: int = 0, stop: int | None = None) -> NDArray[np.float32]:
         """Volumes `start` to `stop`, [x, y, z, stop - start]."""
         chosen = range(*slice(start, stop).indices(self.count))
-        if not self.is_volume:
+        if not self.by_volume:
             return self.columns(0, self.shape[0])[chosen.start : chosen.stop].T.astype(np.float32)
-        made = np.empty((*self.shape[:3], len(chosen)), np.float32)
+        made = np.empty((*self.shape[:-1], len(chosen)), np.float32)
         for number, volume in zip(range(chosen.stop), self.volumes(), strict=False):
             if number in chosen:
-                made[..., number - chosen.start] = self.scaled(volume).reshape(self.shape[:3], order="F")
+                made[..., number - chosen.start] = self.scaled(volume).reshape(self.shape[:-1], order="F")
         return made
 
 
