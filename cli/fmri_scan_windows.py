@@ -49,13 +49,9 @@ class ScanWindows:
     ) -> Self:  # fmt: skip
         """For a model of the brain stage. Fatal 65 where a mask or an atlas is not the model's."""
         for option, grid, name in (("--mask", side.mask, "mask"), ("--labels", side.atlas, "atlas")):
-            own = said.get(name)
-            if grid is not None and own is not None and grid.digest() != own:
-                raise Fatal(
-                    BAD_STREAM,
-                    f"{option} has {int((grid.values != 0).sum())} voxels and the sha256 {grid.digest()[:12]}, the"
-                    f" model's {name} the sha256 {own[:12]} ({said['shape'][1]} columns): give the file that it is of",
-                )
+            if grid is not None and (why := _other(name, grid.digest(), said.get(name))):
+                count = int((grid.values != 0).sum())
+                raise Fatal(BAD_STREAM, f"{option}, {count} voxels: {why} of {said['shape'][1]} columns")
         window = said["volumes"]
         cutting = Cutting(
             tr, (said.get("start") or 0.0) if start is None else start, None, said.get("lag") or 0,
@@ -101,8 +97,20 @@ class ScanWindows:
         wanted = self.said["shape"][1]
         if places.count != wanted:
             raise InputError("wrong-shape", f"the scan has {places.count} {places.noun}, the model reads {wanted}")
-        if why := disagreement(window_facts({"tr": tr, **places.facts}), self.said):
+        own = window_facts({"tr": tr, **places.facts})
+        for name in ("mask", "atlas"):
+            if why := _other(name, own[name], self.said.get(name)):
+                raise InputError("wrong-windows", f"the scan has {why}")
+        if why := disagreement(own, self.said):
             raise InputError("wrong-windows", f"the scan {why}")
+
+
+def _other(name: str, own: str | None, model: str | None) -> str | None:
+    """Where the digests of two masks or atlases differ, both."""
+    if own == model:
+        return None
+    one, other = (f"no {name}" if digest is None else f"the {name} {digest[:12]}" for digest in (own, model))
+    return f"{one}, the model {other}"
 
 
 def _treatment(said: Mapping[str, Any]) -> Treatment:

@@ -133,7 +133,8 @@ def test_scans_that_do_not_fit_are_error_records(
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (("--mask", "other.nii.gz"), 65, "--mask has 91 voxels and the sha256"),
+        (("--mask", "other.nii.gz"), 65, ", the model the mask "),
+        (("--labels", "m.nii.gz"), 65, ", the model no atlas of 39 columns"),
         (("--mask", "absent.nii"), 66, "absent.nii: no such file"),
         (("--mask", "m.nii.gz"), 1, "confounds are needed, give --confounds"),
         (("--confounds", "c.tsv"), 1, "a volume needs --mask"),

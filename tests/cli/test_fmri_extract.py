@@ -215,10 +215,6 @@ def test_a_dense_series_keeps_its_structures(run: Run, tmp_path: Path) -> None:
         found, data[1:] - savgol_filter(data[1:].astype(float), 21, 2, axis=0) + data[1:].mean(0), atol=1e-4
     )
     assert record["id" if "id" in record else "tr"] == 1 and record["structures"][0]["stop"] == 12
-    for option in (["--fwhm", "4"], ["--mask", "m.nii"]):
-        scans.write_mask(tmp_path / "m.nii")
-        failed = run("fmri-extract", "x.dtseries.nii", *option, cwd=tmp_path)
-        assert failed.returncode == 1 and b"takes no --mask, --labels or --fwhm" in failed.stderr
 
 
 @pytest.mark.parametrize("cleaned", [False, True])
