@@ -176,6 +176,7 @@ def test_disjoint_topics_share_no_word_of_a_topic(run: Run, tmp_path: Path) -> N
 def test_bad_input_is_one_clear_line(run: Run, tmp_path: Path, options: list[str], code: int, said: str) -> None:
     (tmp_path / "bad.tsv").write_text("time\tsaid\n1\ta\n")
     (tmp_path / "good.tsv").write_text("onset\tword\n1\ta\n30\tb\n")
+    (tmp_path / "same.tsv").write_text("onset\tword\n1\ta\n1\tb\n")
     (tmp_path / "late.tsv").write_text("onset\tword\n1\ta\n1e9\tb\n")
     done = run("fmri-sim", "-o", "out", *options, cwd=tmp_path)
     message = done.stderr.decode()
