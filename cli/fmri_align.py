@@ -71,13 +71,12 @@ def fmri_align(
     if trim is not None and found is None:
         raise typer.BadParameter(f"--trim {trim}: two numbers of volumes, such as 10,5")
     from medpipe.cli.fmri_alignment import align
+    from medpipe.cli.fmri_cutting import Cutting
     from medpipe.cli.fmri_windows import Alignment
 
     trimmed = None if found is None else (int(found[1]), int(found[2]))
-    plan = Alignment(
-        words, tier, tr, start, trimmed, lag_tr, extra, window, hop or window, str(word_time), slack,
-    )  # fmt: skip
-    return align(NAME, run, plan, inline=inline)
+    cutting = Cutting(tr, start, trimmed, lag_tr, extra, window, hop or window)
+    return align(NAME, run, Alignment(words, cutting, tier, str(word_time), slack), inline=inline)
 
 
 app = record_command(NAME, fmri_align)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from medpipe.cli import fmri_scan_options as scan
 from medpipe.cli.command import execute, record_command
 from medpipe.cli.options import RunOptions, check_finite
 
@@ -45,29 +46,53 @@ def fmri_decode(
     seen: Annotated[
         bool, typer.Option("--seen", help="Decode stories that the model has learnt from too; records say so.")
     ] = False,
+    mask: scan.Mask = None,
+    labels: scan.Labels = None,
+    confounds: scan.ConfoundsFile = None,
+    tr: scan.Tr = None,
+    start: Annotated[
+        float | None,
+        typer.Option("--start", metavar="SECONDS", help="Of the words' time in scans. Default: as the model's."),
+    ] = None,
+    bids: scan.Bids = None,
+    subject: scan.Subject = None,
+    task: scan.Task = None,
+    session: scan.Session = None,
+    run_label: scan.RunLabel = None,
+    space: scan.Space = None,
 ) -> int:
     """Write the text of windows of responses: adds text, tr_texts, token_logprobs, n_tokens, ended and decoder.
 
-    Inputs are streams of fmri-align; what was heard is not read, and stands in them alone: med-score text meets both
-    by id. A window of a story that the model has learnt from, under any name, fails unless --seen allows it. The text
-    stage of a model writes from the true text: the ceiling of what a prompt can say, and no decoding. Sixteen windows
-    are written together where --batch-size does not say otherwise.
+    Inputs are streams of fmri-align, runs of fmri-extract, or scans, which are cleaned and cut as the model's own were
+    and need its --mask. What was heard is not read, and stands in windows alone: med-score text meets both by id. A
+    window of a story that the model has learnt from, under any name, fails unless --seen allows it. The text stage of a
+    model writes from the true text: the ceiling of what a prompt can say, and no decoding. Sixteen windows are written
+    together where --batch-size does not say otherwise.
     """
     check_finite("--temperature", temperature)
     check_finite("--top-p", top_p)
+    check_finite("--tr", tr)
+    check_finite("--start", start)
+    given = scan.ScanOptions(mask, labels, confounds, tr, bids, subject, task, session, run_label, space)
+    given.check()
     from medpipe.cli.fmri_decoding import FmriDecoding
+    from medpipe.cli.fmri_side_inputs import side_inputs
     from medpipe.cli.runner import Job, run_job
+    from medpipe.formats.registry import ReadOptions
 
     settings: dict[str, Any] = {
         "model": model, "null": null_input and str(null_input), "tokens": tokens, "temperature": temperature,
         "top_p": top_p, "seed": seed, "seen": seen,
     }  # fmt: skip
+    side = side_inputs(run, given)
 
     def prepare() -> tuple[Transform, str]:
         decoding = FmriDecoding.open(settings, run.device, run.batch_size)
+        decoding.take_scans(NAME, side, tr, start, quiet=run.quiet)
         return decoding.transform, decoding.label
 
-    return run_job(Job(NAME, run, prepare, settings))
+    results = {**settings, "tr": tr, "start": start, **side.digests()}
+    return run_job(Job(NAME, run, prepare, results, read=ReadOptions(run.fs, series=True)))
 
 
 app = record_command(NAME, fmri_decode)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
 from typing import Any, Final
 
 import numpy as np
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medpipe.cli.exits import BAD_STREAM, UNAVAILABLE, USAGE, Fatal
-from medpipe.cli.fmri_window_index import window_facts
-from medpipe.cli.process import EXPECTED, Outcome, bare
+from medpipe.cli.fmri_scan_windows import ScanWindows
+from medpipe.cli.fmri_side_inputs import SideInputs
+from medpipe.cli.fmri_window_index import disagreement, window_facts
+from medpipe.cli.process import EXPECTED, Failed, Outcome, bare
 from medpipe.core.errors import InputError, ModelError
 from medpipe.core.fmri.bpgpt_folder import BpGpt, open_bpgpt
 from medpipe.core.fmri.heard_text import by_volume
@@ -39,6 +42,7 @@ class FmriDecoding:
     together: int
     facts: dict[str, Any]
     bert: TextEncoder | None = None
+    scans: ScanWindows | None = None
 
     @classmethod
     def open(cls, settings: dict[str, Any], device: str, together: int | None) -> FmriDecoding:
@@ -61,15 +65,39 @@ class FmriDecoding:
             facts |= {"temperature": options.temperature, "top_p": options.top_p, "seed": settings["seed"]}
         return cls(model, options, null, settings["seed"], settings["seen"], together or TOGETHER, facts, bert)
 
+    def take_scans(self, command: str, side: SideInputs, tr: float | None, start: float | None, *, quiet: bool) -> None:
+        """Let scans and runs be decoded, too, by a model of the brain stage. Fatal 65 as `ScanWindows.of`."""
+        model = self.model
+        if model.said["stage"] == "brain":
+            self.scans = ScanWindows.of(model.said, model.stories, command, side, tr, start, quiet=quiet)
+
     @property
     def label(self) -> str:
         """For `via`."""
         return f"{self.facts['name']}@{self.facts['sha256']}"
 
     def transform(self, records: Sequence[Record]) -> Iterable[Outcome]:
-        """Records with what was written for them."""
-        for start in range(0, len(records), self.together):
-            yield from self._some(records[start : start + self.together])
+        """Records with what was written for them; scans and runs become windows."""
+        for runs, group in groupby(records, self._is_run):
+            if runs:
+                yield from map(self._windows, group)
+                continue
+            for some in _groups(group, self.together):
+                yield from self._some(some)
+
+    def _is_run(self, record: Record) -> bool:
+        return "bold" in record if self.scans is None else self.scans.is_run(record)
+
+    def _windows(self, record: Record) -> Iterator[Record | Failed]:
+        """Of a scan or a run, one group of windows after another."""
+        if self.scans is None:
+            raise InputError("not-a-window", "the text stage of a model reads words, and a scan has none")
+        for some in _groups(self.scans(record), self.together):
+            for window, outcome in zip(some, self._some(some), strict=True):
+                if isinstance(outcome, Exception):
+                    yield Failed(window, outcome)
+                else:
+                    yield from outcome
 
     def _some(self, records: Sequence[Record]) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -95,14 +123,9 @@ class FmriDecoding:
             raise InputError(
                 "not-a-window", "the record is no window of fmri-align: it has no tr_texts and no responses"
             )
-        own, said = window_facts(record), self.model.said
-        if self.model.said["stage"] == "brain":
-            for name, word in (("lag", "lag of {} volumes"), ("mask", "mask {}"), ("tr", "TR of {} s")):
-                if None not in (own[name], said[name]) and own[name] != said[name]:
-                    raise InputError(
-                        "wrong-windows",
-                        f"the window has a {word.format(own[name])}, the model a {word.format(said[name])}",
-                    )
+        said = self.model.said
+        if said["stage"] == "brain" and (differs := disagreement(window_facts(record), said)):
+            raise InputError("wrong-windows", f"the window {differs}")
         if not self.seen and (why := self._leak(record)):
             raise InputError("learnt-from", f"the model has learnt from this story: {why}; --seen allows it")
 
@@ -172,3 +195,10 @@ class FmriDecoding:
                 "token_logprobs": [round(log, 5) for log in written.logs], "n_tokens": len(written.ids),
                 "ended": written.ended, "decoder": self.facts}  # fmt: skip
         return out | ({"seen": True} if self.seen and self._leak(record) else {})
+
+
+def _groups(records: Iterable[Record], count: int) -> Iterator[list[Record]]:
+    """So many at a time, none read ahead."""
+    rest = iter(records)
+    while some := list(islice(rest, count)):
+        yield some

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from medpipe.cli import fmri_scan_options as scan
 from medpipe.cli.command import execute, record_command
 from medpipe.cli.options import RunOptions, check_finite
 
@@ -22,13 +23,9 @@ class BadVoxels(StrEnum):
 
 def fmri_extract(
     run: RunOptions,
-    mask: Annotated[str | None, typer.Option("--mask", metavar="FILE", help="Voxels that are wanted.")] = None,
-    labels: Annotated[
-        str | None, typer.Option("--labels", metavar="FILE", help="An atlas: means of its parcels.")
-    ] = None,
-    confounds: Annotated[
-        str | None, typer.Option("--confounds", metavar="FILE", help="fMRIPrep's table, for --strategy and --scrub.")
-    ] = None,
+    mask: scan.Mask = None,
+    labels: scan.Labels = None,
+    confounds: scan.ConfoundsFile = None,
     strategy: Annotated[
         str | None,
         typer.Option("--strategy", metavar="NAMES", help="Taken out: 6p, 24p, acompcor:N, columns, commas between."),
@@ -49,23 +46,17 @@ def fmri_extract(
     fwhm: Annotated[
         float | None, typer.Option("--fwhm", metavar="MM", min=0.001, help="Smooth volumes by a Gaussian first.")
     ] = None,
-    tr: Annotated[
-        float | None, typer.Option("--tr", metavar="SECONDS", min=0.001, help="In place of the header's.")
-    ] = None,
+    tr: scan.Tr = None,
     bad_voxels: Annotated[
         BadVoxels,
         typer.Option("--bad-voxels", help="What stands for voxels with NaN in them, and for constant ones if cleaned."),
     ] = BadVoxels.zero,
-    bids: Annotated[
-        str | None, typer.Option("--bids", metavar="FOLDER", help="Runs, masks, confounds of fMRIPrep's derivatives.")
-    ] = None,
-    subject: Annotated[str | None, typer.Option("--subject", metavar="LABEL", help="Of --bids.")] = None,
-    task: Annotated[str | None, typer.Option("--task", metavar="LABEL", help="Of --bids. Default: all.")] = None,
-    session: Annotated[str | None, typer.Option("--session", metavar="LABEL", help="Of --bids. Default: all.")] = None,
-    run_label: Annotated[str | None, typer.Option("--run", metavar="LABEL", help="Of --bids. Default: all.")] = None,
-    space: Annotated[
-        str | None, typer.Option("--space", metavar="LABEL", help="Of --bids, where there are several; native too.")
-    ] = None,
+    bids: scan.Bids = None,
+    subject: scan.Subject = None,
+    task: scan.Task = None,
+    session: scan.Session = None,
+    run_label: scan.RunLabel = None,
+    space: scan.Space = None,
     to_nifti: Annotated[
         str | None, typer.Option("--to-nifti", metavar="FILE", help="The way back: a run file to .nii or .nii.gz.")
     ] = None,
@@ -83,28 +74,17 @@ def fmri_extract(
         return write_back(run, to_nifti)
     for option, value in (("--scrub", scrub), ("--low-pass", low_pass), ("--fwhm", fwhm), ("--tr", tr)):
         check_finite(option, value)
-    if confounds is not None and bids is not None:
-        raise typer.BadParameter("--bids finds the confounds of each run itself: leave --confounds out")
+    given = scan.ScanOptions(mask, labels, confounds, tr, bids, subject, task, session, run_label, space)
+    given.check()
     if (strategy is not None or scrub is not None) and confounds is None and bids is None:
         raise typer.BadParameter("--strategy and --scrub need --confounds")
     if confounds is not None and strategy is None and scrub is None:
         raise typer.BadParameter("--confounds goes with --strategy or --scrub, which say what it is for")
-    if bids is None and (subject or task or session or run_label or space):
-        raise typer.BadParameter("--subject, --task, --session, --run and --space go with --bids")
-    if bids is not None and subject is None:
-        raise typer.BadParameter("--bids needs --subject")
-    from medpipe.cli.fmri_setup import Given, extract
+    from medpipe.cli.fmri_setup import extract
+    from medpipe.cli.fmri_treatment import Treatment
 
-    return extract(
-        NAME,
-        run,
-        Given(
-            mask=mask, labels=labels, confounds=confounds, strategy=strategy, drop=drop, scrub=scrub,
-            detrend=tuple(detrend or ()), low_pass=low_pass, zscore=zscore, fwhm=fwhm, tr=tr,
-            bad_voxels=str(bad_voxels), bids=bids, subject=subject, task=task, session=session, run=run_label,
-            space=space,
-        ),
-    )  # fmt: skip
+    treatment = Treatment(drop, fwhm, strategy, scrub, tuple(detrend or ()), low_pass, zscore, str(bad_voxels))
+    return extract(NAME, run, given, treatment)
 
 
 app = record_command(NAME, fmri_extract)

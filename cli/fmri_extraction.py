@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,21 +15,40 @@ from medpipe.cli.exits import WRITE_FAILED, Fatal
 from medpipe.cli.fmri_nuisance import Nuisance
 from medpipe.cli.fmri_passes import Passage, Writer
 from medpipe.cli.fmri_places import PlaceOptions, Places, surface_places, volume_places
+from medpipe.cli.fmri_side_inputs import SideInputs
+from medpipe.cli.fmri_treatment import Treatment
 from medpipe.core.errors import InputError
 from medpipe.core.fmri.cleaning import Cleaner, CleanOptions
 from medpipe.formats.arrays import INLINE_LIMIT
 from medpipe.formats.bids_derivatives import mask_of
 from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record
-from medpipe.formats.run_file import ResponseArray, ResponseWriter, StoredResponses
+from medpipe.formats.run_file import ResponseArray, ResponseWriter
 from medpipe.formats.series import Series, repetition_time
 from medpipe.formats.volume_mask import read_mask
+
+
+class Room(Protocol):
+    """Where the responses of a run go, and what stands in its record for them."""
+
+    @property
+    def folder(self) -> Path:
+        """Where there is room for what is made on the way."""
+        ...
+
+    def writer(self) -> ResponseWriter:
+        """Takes the responses."""
+        ...
+
+    def discard(self) -> None:
+        """The run came to nothing."""
+        ...
 
 
 class Store(Protocol):
     """Makes room for the responses of a run, by its id and their shape [time, voxels]."""
 
-    def create(self, ident: str, shape: tuple[int, int]) -> StoredResponses:
+    def create(self, ident: str, shape: tuple[int, int]) -> Room:
         """See Store."""
         ...
 
@@ -40,51 +59,53 @@ class Extraction:
 
     Args:
         command: for messages.
-        places: grids and smoothing.
-        clean: what is taken out.
-        nuisance: which volumes are kept, and their confounds.
+        treatment: what is left out and taken out.
+        side: masks and confounds.
         tr: seconds, in place of the header's.
-        bad: value of voxels that say nothing.
-        siblings: the mask lies beside each run, as BIDS derivatives have it.
         store: where responses go; None keeps them in memory, for a line.
         quiet: nothing is said on standard error.
+        fits: is told the TR and the columns of a run before anything is read, and raises InputError to refuse it.
     """
 
     command: str
-    places: PlaceOptions
-    clean: CleanOptions
-    nuisance: Nuisance
+    treatment: Treatment
+    side: SideInputs
     tr: float | None = None
-    bad: float = 0.0
-    siblings: bool = False
     store: Store | None = None
     quiet: bool = False
+    fits: Callable[[float, Places], None] | None = None
 
     def __call__(self, record: Record) -> Iterator[Record]:
         """The record of the responses in place of that of the run. Raises FormatError, InputError, Fatal 74."""
         series = record.get("bold")
         if not isinstance(series, Series):
             raise InputError("not-a-scan", "the record holds no run of functional images")
-        tr = repetition_time(series, self.tr)
+        clean, drop = self.treatment.clean, self.treatment.drop
+        tr, teller = repetition_time(series, self.tr)
         places = self._places_of(series)
-        keep, confounds, facts = self.nuisance.of(series)
-        cleaning = self.clean != CleanOptions() or confounds is not None
-        cleaner = Cleaner(self.clean, tr, keep, confounds) if cleaning else None
-        passage = Passage(series, places, self.nuisance.drop, keep, cleaner, self.bad)
+        if self.fits is not None:
+            self.fits(tr, places)
+        keep, confounds, facts = Nuisance(self.treatment, self.side).of(series)
+        cleaning = clean != CleanOptions() or confounds is not None
+        cleaner = Cleaner(clean, tr, keep, confounds) if cleaning else None
+        passage = Passage(series, places, drop, keep, cleaner, self.treatment.bad)
         responses, counts = self._responses(record["id"], passage)
         if places.absent is not None:
             counts["left_out"] = int(places.absent.sum())
         self._say(record["id"], counts, places, cleaned=cleaning)
         made: Record = {key: value for key, value in record.items() if key != "bold"}
-        mask = np.concatenate([np.zeros(self.nuisance.drop, bool), keep]).astype("u1")
-        made |= {"tr": tr, "start": round(self.nuisance.drop * tr, 9), **places.facts, **facts, **self._said()}
+        mask = np.concatenate([np.zeros(drop, bool), keep]).astype("u1")
+        if teller == "sidecar":
+            made["tr_from"] = teller
+        made |= {"tr": tr, "start": round(drop * tr, 9), **places.facts, **facts, "cleaning": self.treatment.said()}
         yield made | {"quality": counts, "responses": responses, **places.arrays, "sample_mask": mask}
 
     def _places_of(self, series: Series) -> Places:
+        side = self.side
+        options = PlaceOptions(side.mask, side.atlas, self.treatment.fwhm)
         if not series.is_volume:
-            return surface_places(series, PlaceOptions() if self.siblings else self.places)
-        options = self.places
-        if self.siblings and options.mask is None and (mask := mask_of(series.path)) is not None:
+            return surface_places(series, options)
+        if side.siblings and options.mask is None and (mask := mask_of(series.path)) is not None:
             options = replace(options, mask=read_mask(mask))
         return volume_places(series, options)
 
@@ -99,34 +120,22 @@ class Extraction:
             made = ResponseArray(passage.shape)
             return made.array, _run(passage, made, Path(tempfile.gettempdir()))
         try:
-            stored = self.store.create(ident, passage.shape)
+            room = self.store.create(ident, passage.shape)
         except OSError as error:
             raise Fatal(WRITE_FAILED, f"{ident}: {error.strerror}") from None
         try:
-            writer = ResponseWriter(stored.path, passage.shape)
+            writer = room.writer()
             try:
-                return stored, _run(passage, writer, stored.path.parent)
+                return room, _run(passage, writer, room.folder)
             finally:
                 writer.close()
         except BaseException:
-            stored.path.unlink(missing_ok=True)
+            room.discard()
             raise
 
-    def _said(self) -> Record:
-        """What was done to the values, for the record."""
-        drifts = [str(one) for one in self.clean.drifts]
-        steps = {
-            "fwhm": self.places.fwhm,
-            "detrend": drifts,
-            "low_pass": self.clean.low_pass,
-            "zscore": self.clean.zscore,
-        }
-        made = {key: value for key, value in steps.items() if value}
-        return {"cleaning": made} if made else {}
-
     def _say(self, ident: str, counts: dict[str, int], places: Places, *, cleaned: bool) -> None:
-        stand = "NaN" if np.isnan(self.bad) else "zeros"
-        constant = stand if cleaned or np.isnan(self.bad) else "as they are"
+        stand = "NaN" if np.isnan(self.treatment.bad) else "zeros"
+        constant = stand if cleaned or np.isnan(self.treatment.bad) else "as they are"
         words = {"constant": f"do not change ({constant})", "not_finite": f"hold NaN or infinity ({stand})"}
         told = [f"{counts[key]} {said}" for key, said in words.items() if counts[key]]
         if counts.get("left_out"):

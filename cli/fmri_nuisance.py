@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from medpipe.cli.fmri_side_inputs import SideInputs
+from medpipe.cli.fmri_treatment import Treatment, told
 from medpipe.core.errors import InputError
 from medpipe.core.fmri.scrubbing import framewise_displacement
 from medpipe.core.fmri.strategy import strategy_columns
@@ -21,45 +23,39 @@ _DISPLACEMENT = "framewise_displacement"
 
 @dataclass(frozen=True, slots=True)
 class Nuisance:
-    """What is left out of every run, and taken out of it.
+    """What of a treatment needs the table of confounds, or decides which volumes are left."""
 
-    Args:
-        table: the confounds given; with `siblings` each run has its own beside it, as BIDS derivatives have them.
-        strategy: which columns of it.
-        drop: volumes left out at the beginning.
-        scrub: framewise displacement above which a volume is left out, mm.
-        siblings: see `table`.
-    """
-
-    table: Confounds | None = None
-    strategy: str | None = None
-    drop: int = 0
-    scrub: float | None = None
-    siblings: bool = False
+    treatment: Treatment
+    side: SideInputs
 
     def of(self, series: Series) -> tuple[NDArray[np.bool_], NDArray[np.float64] | None, Record]:
         """Which volumes after the dropped ones are kept, their confounds [time, n], and what the record says."""
-        count = series.count - self.drop
+        drop, scrub, strategy = self.treatment.drop, self.treatment.scrub, self.treatment.strategy
+        count = series.count - drop
         if count < 1:
-            raise InputError("too-short", f"the run has {series.count} volumes, {self.drop} are dropped: none is left")
+            raise InputError("too-short", f"the run has {series.count} volumes, {drop} are dropped: none is left")
         keep, columns, facts = np.ones(count, bool), None, {}
         table = self._table(series.path)
         if table is not None:
             _check_length(len(table.values), series.count)
-            if self.scrub is not None:
-                keep = _displacement(table)[self.drop :] <= self.scrub
+            if scrub is not None:
+                keep = _displacement(table)[drop:] <= scrub
             if not keep.any():
-                raise InputError("too-short", f"every volume moves more than {self.scrub:g} mm: none is left")
-            if self.strategy is not None:
-                names = strategy_columns(self.strategy, table.names, table.masks)
-                columns, facts = table.columns(names, self.drop), {"confounds": names}
-        volumes = {"total": series.count, "dropped": self.drop, "scrubbed": int((~keep).sum()), "kept": int(keep.sum())}
+                raise InputError("too-short", f"every volume moves more than {scrub:g} mm: none is left")
+            if strategy is not None:
+                names = strategy_columns(strategy, table.names, table.masks)
+                columns, facts = table.columns(names, drop), {"confounds": names}
+        volumes = {"total": series.count, "dropped": drop, "scrubbed": int((~keep).sum()), "kept": int(keep.sum())}
         return keep, columns, {"volumes": volumes, **facts}
 
     def _table(self, path: str) -> Confounds | None:
-        if self.strategy is None and self.scrub is None:
+        if self.treatment.strategy is None and self.treatment.scrub is None:
             return None
-        return read_confounds(confounds_of(path)) if self.siblings and self.table is None else self.table
+        if self.side.table is not None:
+            return self.side.table
+        if not self.side.siblings:
+            raise InputError("no-confounds", f"{told(self.treatment.said())}: confounds are needed, give --confounds")
+        return read_confounds(confounds_of(path))
 
 
 def _check_length(rows: int, volumes: int) -> None:

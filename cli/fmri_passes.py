@@ -63,8 +63,8 @@ class Passage:
             writer: of the responses.
             folder: where there is room for a temporary file.
         """
-        if self.series.is_volume and self.cleaner is None:
-            return self._by_rows(writer)
+        if not self.places.whole and self.cleaner is None:
+            return self._by_rows(writer, folder)
         clean = TileFile(self.shape, np.dtype(np.float32), self._width(), folder)
         try:
             counts = self._by_tiles(self._tiles(folder), clean)
@@ -76,14 +76,14 @@ class Passage:
 
     def _tiles(self, folder: Path) -> Iterator[tuple[int, NDArray[Any]]]:
         """First voxel of each tile, and the tile at all times but the dropped ones, [time, n], as on disk."""
-        if not self.series.is_volume:
+        if self.places.whole:
             for start in range(0, self.places.count, self._width()):
                 stop = min(self.places.count, start + self._width())
                 yield start, self.series.columns(start, stop)[self.first :]
             return
         staged = TileFile((len(self.keep), self.places.count), self.places.dtype, self._width(), folder)
         try:
-            for start, block in self._blocks():
+            for start, block in self._blocks(folder):
                 staged.write_rows(start, block)
             yield from staged.tiles()
         finally:
@@ -95,12 +95,12 @@ class Passage:
     def _height(self) -> int:
         return max(1, min(len(self.keep), _BLOCK // self.places.count))
 
-    def _blocks(self) -> Iterator[tuple[int, NDArray[Any]]]:
+    def _blocks(self, folder: Path) -> Iterator[tuple[int, NDArray[Any]]]:
         """First time of each block after the dropped volumes, and the block; its memory is used again."""
         size = self._height()
         block = np.empty((size, self.places.count), self.places.dtype)
         start = held = 0
-        for number, volume in enumerate(self.series.volumes()):
+        for number, volume in enumerate(self._volumes(folder)):
             if number < self.first:
                 continue
             self.places.take(volume, block[held])
@@ -111,14 +111,29 @@ class Passage:
         if held:
             yield start, block[:held]
 
+    def _volumes(self, folder: Path) -> Iterator[NDArray[Any]]:
+        """All places of each time, through a file where the run lies place by place."""
+        if self.series.by_volume:
+            yield from self.series.volumes()
+            return
+        count, width = self.series.shape[0], max(1, _TILE // self.series.count)
+        turned = TileFile((self.series.count, count), np.dtype(np.float32), min(count, width), folder)
+        try:
+            for start in range(0, count, turned.width):
+                turned.write_tile(start, self.series.columns(start, min(count, start + turned.width)))
+            for _, block in turned.rows(max(1, min(self.series.count, _BLOCK // count))):
+                yield from block
+        finally:
+            turned.close()
+
     def _values(self, block: NDArray[Any]) -> NDArray[Any]:
         return block if self.places.made else self.series.scaled(block)
 
-    def _by_rows(self, writer: Writer) -> dict[str, int]:
+    def _by_rows(self, writer: Writer, folder: Path) -> dict[str, int]:
         """The volumes as they are, in one pass."""
         watch = _Watch(self.places.count)
         done = 0
-        for start, block in self._blocks():
+        for start, block in self._blocks(folder):
             watch.see(block)
             kept = self.keep[start : start + len(block)]
             values = self._values(block).astype(np.float32)

@@ -13,7 +13,8 @@ from medpipe.core.errors import InputError
 from medpipe.core.fmri.parcels import ParcelMeans
 from medpipe.core.fmri.smoothing import smoothed
 from medpipe.formats.series import Series
-from medpipe.formats.volume_mask import VoxelGrid, check_same_space
+from medpipe.formats.surface_mask import SurfaceGrid
+from medpipe.formats.volume_mask import Grid, VoxelGrid, check_same_space
 
 # Puts the wanted values of a volume, flat as on disk, into a row.
 Take = Callable[[NDArray[Any], NDArray[Any]], None]
@@ -25,8 +26,8 @@ _MADE = np.dtype(np.float32)
 class PlaceOptions:
     """The grids, read already, and the width of the Gaussian in mm."""
 
-    mask: VoxelGrid | None = None
-    atlas: VoxelGrid | None = None
+    mask: Grid | None = None
+    atlas: Grid | None = None
     fwhm: float | None = None
 
 
@@ -43,6 +44,7 @@ class Places:
         arrays: arrays of the record with a row for each column, or for each voxel behind one.
         noun: what the columns are.
         absent: voxels behind parcels, true as soon as one had to be left out of a mean.
+        whole: the columns are the places of the run as they lie.
     """
 
     count: int
@@ -53,17 +55,62 @@ class Places:
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     noun: str = "voxels"
     absent: NDArray[np.bool_] | None = None
+    whole: bool = False
 
 
 def surface_places(series: Series, options: PlaceOptions) -> Places:
-    """All places of a surface. InputError for what only volumes have."""
-    if options.mask is not None or options.atlas is not None or options.fwhm is not None:
-        raise InputError("not-a-volume", f"a {series.format.upper()} file takes no --mask, --labels or --fwhm")
+    """The places of a surface, those of the mask, or the parcels of the atlas within it, as columns.
+
+    Raises:
+        FormatError: mask or atlas are of other surfaces.
+        InputError: they are of voxels, no place is in both, or a Gaussian is asked for.
+    """
+    if options.fwhm is not None:
+        raise InputError(
+            "not-a-volume",
+            "--fwhm smooths a grid of voxels: on a surface distances run along the cortex, whose shape is not in a"
+            f" {series.format.upper()} run; smooth it before, by wb_command or mri_surf2surf",
+        )
+    inside = np.ones(series.shape[0], bool)
+    facts: dict[str, Any] = {}
+    atlas: NDArray[np.int64] | None = None
+    if options.mask is not None:
+        inside &= _surface("mask", options.mask).at("mask", series)
+        facts["mask"] = {"sha256": options.mask.digest(), "places": int(options.mask.values.sum())}
+    if options.atlas is not None:
+        atlas = _surface("atlas", options.atlas).at("atlas", series)
+        inside &= atlas != 0
+        facts["atlas"] = {"sha256": options.atlas.digest()}
+    index: NDArray[np.intp] = np.flatnonzero(inside)
+    if not index.size:
+        raise InputError("empty-mask", "no place of the run is inside the mask and has a label")
+    arrays = {name: rows[index] for name, rows in series.indices.items()}
+    facts["structures"] = _cut_structures(series, index)
 
     def take(volume: NDArray[Any], row: NDArray[Any]) -> None:
-        raise NotImplementedError
+        row[:] = volume[index]
 
-    return Places(series.shape[0], series.dtype, take, arrays=series.indices, noun="places")
+    made = Places(len(index), _MADE, take, True, facts, arrays, noun="places")
+    if atlas is not None:
+        return _parcels(take, atlas[inside], made)
+    # What lies place by place need not be turned, where all of it is wanted.
+    return replace(made, whole=bool(inside.all()) and not series.by_volume)
+
+
+def _surface(what: str, grid: Grid) -> SurfaceGrid:
+    if isinstance(grid, VoxelGrid):
+        raise InputError("other-space", f"the {what} is of voxels, the run of a surface: give one of its places")
+    return grid
+
+
+def _cut_structures(series: Series, index: NDArray[np.intp]) -> list[dict[str, Any]]:
+    """The structures by the columns that are left of them."""
+    made = []
+    for part in series.facts["structures"]:
+        start, stop = (int(np.searchsorted(index, part[name])) for name in ("start", "stop"))
+        if stop > start:
+            made.append({**part, "start": start, "stop": stop})
+    return made
 
 
 def volume_places(series: Series, options: PlaceOptions) -> Places:
@@ -95,16 +142,21 @@ def _inside(
     if options.mask is None and options.atlas is None:
         raise InputError("no-mask", "a volume needs --mask or --labels, which say what voxels are wanted")
     if options.mask is not None:
-        check_same_space("mask", options.mask, shape, affine)
-        inside &= options.mask.values
+        inside &= _volume("mask", options.mask, shape, affine)
         facts["mask"] = {"sha256": options.mask.digest(), "voxels": int(options.mask.values.sum())}
     if options.atlas is not None:
-        check_same_space("atlas", options.atlas, shape, affine)
-        inside &= options.atlas.values != 0
+        inside &= _volume("atlas", options.atlas, shape, affine) != 0
         facts["atlas"] = {"sha256": options.atlas.digest()}
     if not inside.any():
         raise InputError("empty-mask", "no voxel of the atlas is inside the mask")
     return inside, facts
+
+
+def _volume(what: str, grid: Grid, shape: tuple[int, ...], affine: NDArray[np.float64]) -> NDArray[Any]:
+    if isinstance(grid, SurfaceGrid):
+        raise InputError("other-space", f"the {what} is of a surface, the image of voxels: give one of its grid")
+    check_same_space(what, grid, shape, affine)
+    return grid.values
 
 
 def _parcels(take: Take, labels: NDArray[np.int64], voxels: Places) -> Places:

@@ -35,7 +35,7 @@ def fmri_sim(
     ] = 480.0,
     words: Annotated[
         list[str] | None,
-        typer.Option("--words", metavar="FILE", help="A story of your own: TSV of onset and word; repeatable."),
+        typer.Option("--words", metavar="FILE", help="A story of your own: TextGrid, TSV, JSON Lines; repeatable."),
     ] = None,
     disjoint_topics: Annotated[
         bool, typer.Option("--disjoint-topics", help="Test stories speak of what no other story speaks of.")

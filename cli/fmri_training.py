@@ -30,7 +30,9 @@ from medpipe.core.training import distributed
 from medpipe.core.training.loop import Outcome
 
 # What windows of responses must have in common.
-_AGREED: Final = ("tr", "mask", "lag", "volumes", "shape")
+_AGREED: Final = ("tr", "mask", "atlas", "cleaning", "lag", "volumes", "shape")
+# And what a model knows of them if they have it in common.
+_USUAL: Final = ("hop", "start")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,9 @@ def train(command: str, run: FmriRun) -> int:
 def _train(command: str, run: FmriRun, settings: BpGptSettings, device: torch.device, stop: StopRequest) -> Outcome:
     folder, first = Path(run.loop.output), distributed.rank() == 0
     index = read_windows(run.inputs, run.files_from, responses=run.stage == "brain")
-    facts = {name: index.agreed(name) for name in _AGREED} if run.stage == "brain" else {}
+    facts: dict[str, Any] = {}
+    if run.stage == "brain":
+        facts = {name: index.agreed(name) for name in _AGREED} | {name: index.usual(name) for name in _USUAL}
     begun = open_bpgpt(run.text) if run.text is not None else None
     data = _split(index, settings, run, begun)
     _guard(run.test, data, begun)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from medpipe.cli.exits import BAD_STREAM, NO_STREAM, USAGE, Fatal
+from medpipe.cli.fmri_treatment import told
 from medpipe.cli.inputs import InputOptions, Item, enumerate_items
 from medpipe.cli.load import load
 from medpipe.core.fmri.story_leaks import Grams, fingerprint, grams
@@ -17,6 +18,15 @@ from medpipe.formats.arrays import is_array
 from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record
 from medpipe.formats.registry import ReadOptions
+
+# How windows differ, in words.
+_SIDES = {
+    "lag": "a lag of {} volumes",
+    "mask": "a mask {}",
+    "atlas": "an atlas {}",
+    "tr": "a TR of {} s",
+    "cleaning": "a cleaning by {}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +88,15 @@ class WindowIndex:
         if other is not None:
             raise Fatal(
                 BAD_STREAM,
-                f"{first.id} has the {name} {first.said[name]}, {other.id} {other.said[name]}: train on one kind",
+                f"{first.id} has the {name} {_said(first.said[name])}, {other.id} {_said(other.said[name])}:"
+                " train on one kind",
             )
         return first.said[name]
+
+    def usual(self, name: str) -> Any:
+        """What all windows say of themselves under a name; None where they differ."""
+        first = self.windows[0].said[name]
+        return first if all(one.said[name] == first for one in self.windows) else None
 
 
 def read_windows(inputs: list[str], files_from: str | None, *, responses: bool) -> WindowIndex:
@@ -124,13 +140,38 @@ def _window(record: Record, *, responses: bool) -> Window:
 
 
 def window_facts(record: Record) -> dict[str, Any]:
-    """What a model must know of a window: its TR, the mask of its voxels, the lag of its words."""
-    alignment, mask = record.get("alignment"), record.get("mask")
+    """What a model must know of a window: its TR, its voxels, what was done to them, and where it lies."""
+    alignment, cleaning = record.get("alignment"), record.get("cleaning")
+    digests = {
+        name: found.get("sha256") if isinstance(found := record.get(name), dict) else None for name in ("mask", "atlas")
+    }
+    aligned = alignment if isinstance(alignment, dict) else {}
     return {
         "tr": record.get("tr"),
-        "mask": mask.get("sha256") if isinstance(mask, dict) else None,
-        "lag": alignment.get("lag_tr") if isinstance(alignment, dict) else None,
+        **digests,
+        "cleaning": cleaning if isinstance(cleaning, dict) else None,
+        "lag": aligned.get("lag_tr"),
+        "hop": aligned.get("hop"),
+        "start": aligned.get("start"),
     }
+
+
+def disagreement(own: Mapping[str, Any], model: Mapping[str, Any]) -> str | None:
+    """What of a window is not as a model knows it, in words that name both; None where nothing that both say differs.
+
+    Args:
+        own: facts of the window.
+        model: the model's description.
+    """
+    for name, words in _SIDES.items():
+        one, other = own.get(name), model.get(name)
+        if one is not None and other is not None and one != other:
+            return f"has {words.format(_said(one))}, the model {words.format(_said(other))}"
+    return None
+
+
+def _said(value: Any) -> str:
+    return told(value) if isinstance(value, dict) else str(value)
 
 
 def split_stories(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from medpipe.cli.exits import BAD_STREAM, NO_STREAM, USAGE, Fatal
+from medpipe.cli.exits import BAD_STREAM, USAGE, Fatal, side_failure
 from medpipe.core.fmri.story import Story, make_story, read_topics
+from medpipe.core.fmri.word_windows import spoken
 from medpipe.formats.errors import FormatError
-from medpipe.formats.word_table import read_word_table
+from medpipe.formats.transcript import read_transcript
 
 _STORY = 0
 _LAST_WORD = 0.6
@@ -51,11 +53,25 @@ def own_stories(paths: Sequence[str], test: int) -> list[Heard]:
 
 def _own(path: str) -> Story:
     try:
-        table = read_word_table(path)
+        words = [(word.onset, spoken(word.text)) for word in read_transcript(path).words]
     except FormatError as error:
-        raise Fatal(NO_STREAM if error.kind == "missing-file" else BAD_STREAM, f"--words {path}: {error}") from None
+        plain = FormatError(error.kind, str(error).removeprefix(f"{path}: "))
+        raise side_failure(f"--words {path}", plain) from None
+    told = [(onset, text) for onset, text in words if text]
+    if fault := _fault(told):
+        raise Fatal(BAD_STREAM, f"--words {path}: {fault}")
     name = re.sub(r"[^A-Za-z0-9]", "", Path(path).stem)
     if not name:
         raise Fatal(USAGE, f"--words {path}: a story is named by the letters and digits of its file")
-    onsets = np.array(table.onsets)
-    return Story.timed(name, table.words, onsets, float(np.round(onsets[-1] + _LAST_WORD, 3)))
+    onsets = np.array([onset for onset, _ in told])
+    return Story.timed(name, [text for _, text in told], onsets, float(np.round(onsets[-1] + _LAST_WORD, 3)))
+
+
+def _fault(told: Sequence[tuple[float, str]]) -> str | None:
+    """Why words with these onsets are no story."""
+    if not told:
+        return "the file holds no word"
+    if told[0][0] < 0:
+        return f"the word {told[0][1]} begins at {told[0][0]:g} s: times are from 0 on"
+    same = next((text for (before, _), (onset, text) in pairwise(told) if onset == before), None)
+    return None if same is None else f"the word {same} begins with the one before it"

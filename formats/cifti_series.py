@@ -25,28 +25,13 @@ class CiftiSeries(Series):
         """The series of an image that nibabel has opened. FormatError when it is no dense series."""
         from nibabel import cifti2
 
-        try:
-            axes = [image.header.get_axis(number) for number in range(image.ndim)]
-        except Exception as error:  # a damaged matrix may raise anything at all
-            raise FormatError("bad-header", "the CIFTI matrix is damaged") from error
-        if (
-            len(axes) != 2
-            or not isinstance(axes[0], cifti2.SeriesAxis)
-            or not isinstance(axes[1], cifti2.BrainModelAxis)
-        ):
+        times, places = dense_axes(image)
+        if not isinstance(times, cifti2.SeriesAxis):
             raise FormatError("not-4d", "the CIFTI file is no dense series (.dtseries.nii)")
-        times, places = axes
-        structures = [
-            {"name": name, "start": int(where.start or 0), "stop": int(where.stop or len(places))}
-            for name, where, _ in places.iter_structures()
-        ]
-        facts: dict[str, Any] = {"structures": structures}
-        if places.affine is not None:
-            facts = {"affine": np.asarray(places.affine, np.float64).tolist(), **facts}
+        facts, indices = dense_places(places)
         tr = float(times.step) * _SECONDS[times.unit] if times.unit in _SECONDS else None
         return cls(
-            "cifti", path, (len(places), len(times)), image.get_data_dtype(), tr, facts,
-            {"voxels": np.asarray(places.voxel, "<i4"), "vertices": np.asarray(places.vertex, "<i4")}, image=image,
+            "cifti", path, (len(places), len(times)), image.get_data_dtype(), tr, facts, indices, image=image,
         )  # fmt: skip
 
     def columns(self, start: int, stop: int) -> NDArray[Any]:
@@ -55,3 +40,30 @@ class CiftiSeries(Series):
             return np.asarray(self.image.dataobj[:, start:stop])
         except Exception as error:  # a damaged file may raise anything at all
             raise FormatError("truncated", "the CIFTI file is damaged or ends early") from error
+
+
+def dense_axes(image: Any) -> tuple[Any, Any]:
+    """The axis of times or maps and that of places of a dense file. FormatError when it is none."""
+    from nibabel import cifti2
+
+    try:
+        axes = [image.header.get_axis(number) for number in range(image.ndim)]
+    except Exception as error:  # a damaged matrix may raise anything at all
+        raise FormatError("bad-header", "the CIFTI matrix is damaged") from error
+    if len(axes) != 2 or not isinstance(axes[1], cifti2.BrainModelAxis):
+        raise FormatError("not-4d", "the CIFTI file is no dense one: its places are no grayordinates")
+    return axes[0], axes[1]
+
+
+def dense_places(places: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """What the record says of the places of a dense file, and their indices."""
+    structures = []
+    for name, where, _ in places.iter_structures():
+        part: dict[str, Any] = {"name": name, "start": int(where.start or 0), "stop": int(where.stop or len(places))}
+        if name in places.nvertices:
+            part["surface"] = int(places.nvertices[name])
+        structures.append(part)
+    facts: dict[str, Any] = {"structures": structures}
+    if places.affine is not None:
+        facts = {"affine": np.asarray(places.affine, np.float64).tolist(), **facts}
+    return facts, {"voxels": np.asarray(places.voxel, "<i4"), "vertices": np.asarray(places.vertex, "<i4")}

@@ -7,6 +7,7 @@ one piece; they are written past libhdf5, which takes a full disk badly, at the 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,19 +95,31 @@ class StoredResponses:
         """Single precision."""
         return np.dtype("<f4")
 
+    @property
+    def folder(self) -> Path:
+        """Where there is room for what is made on the way."""
+        return self.path.parent
+
     def read(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
         """Voxels `start` to `stop` at all times."""
         return ArrayReference(str(self.path), f"/{RESPONSES}", 0, self.shape, self.dtype).read(start, stop)
 
+    def writer(self) -> ResponseWriter:
+        """Takes the responses."""
+        with h5py.File(self.path, "r") as file:
+            offset = int(file[RESPONSES].id.get_offset())
+        return ResponseWriter(os.open(self.path, os.O_RDWR), offset, self.shape)
+
+    def discard(self) -> None:
+        """The run came to nothing."""
+        self.path.unlink(missing_ok=True)
+
 
 class ResponseWriter:
-    """Puts responses into the file that `create_run` has made. OSError when the disk takes no more."""
+    """Puts responses [time, voxels] float32 into an open file, from `offset` on. OSError when the disk is full."""
 
-    def __init__(self, path: Path, shape: tuple[int, int]) -> None:
-        with h5py.File(path, "r") as file:
-            self._offset = int(file[RESPONSES].id.get_offset())
-        self.shape = shape
-        self._file = os.open(path, os.O_RDWR)
+    def __init__(self, file: int, offset: int, shape: tuple[int, int]) -> None:
+        self._file, self._offset, self.shape = file, offset, shape
 
     def rows(self, start: int, block: NDArray[np.float32]) -> None:
         """Times from `start` on, [n, voxels]."""
@@ -130,6 +143,32 @@ class ResponseWriter:
     def close(self) -> None:
         """Nothing more is written."""
         os.close(self._file)
+
+
+class ScratchResponses:
+    """The responses of a run that is not kept, [time, voxels] float32, in a nameless file that goes with it."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.shape, self.dtype, self.folder = shape, np.dtype("<f4"), Path(tempfile.gettempdir())
+        self._file = tempfile.TemporaryFile(dir=self.folder, buffering=0)
+
+    def read(self, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Voxels `start` to `stop` at all times."""
+        return self.part(0, self.shape[0])[:, start:stop]
+
+    def part(self, first: int, stop: int) -> NDArray[np.float32]:
+        """Times `first` to `stop` of all voxels."""
+        row = 4 * self.shape[1]
+        raw = os.pread(self._file.fileno(), (stop - first) * row, first * row)
+        return np.frombuffer(raw, self.dtype).reshape(-1, self.shape[1])
+
+    def writer(self) -> ResponseWriter:
+        """See StoredResponses."""
+        return ResponseWriter(os.dup(self._file.fileno()), 0, self.shape)
+
+    def discard(self) -> None:
+        """The file is gone."""
+        self._file.close()
 
 
 class ResponseArray:

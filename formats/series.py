@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medpipe.formats.bids_sidecar import sidecar_time
 from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record
 
 # Seconds; what lies outside is a header in milliseconds, or none.
 _TR_RANGE = (0.05, 30.0)
+# Of a TR: what header and sidecar may be apart, since one of them is rounded.
+_APART = 0.01
 
 
 @dataclass(slots=True)
@@ -45,8 +48,13 @@ class Series:
 
     @property
     def is_volume(self) -> bool:
-        """Whether places are voxels of a grid, read volume by volume, or of a surface, read place by place."""
+        """Whether places are voxels of a grid, not of a surface."""
         return len(self.shape) == 4
+
+    @property
+    def by_volume(self) -> bool:
+        """Whether it is read by `volumes`, not by `columns`."""
+        return self.is_volume
 
     def volumes(self) -> Iterator[NDArray[Any]]:
         """Each volume as it lies on disk, flat, x fastest; the same memory every time. FormatError."""
@@ -63,12 +71,12 @@ class Series:
     def read(self, start: int = 0, stop: int | None = None) -> NDArray[np.float32]:
         """Volumes `start` to `stop`, [x, y, z, stop - start]."""
         chosen = range(*slice(start, stop).indices(self.count))
-        if not self.is_volume:
+        if not self.by_volume:
             return self.columns(0, self.shape[0])[chosen.start : chosen.stop].T.astype(np.float32)
-        made = np.empty((*self.shape[:3], len(chosen)), np.float32)
+        made = np.empty((*self.shape[:-1], len(chosen)), np.float32)
         for number, volume in zip(range(chosen.stop), self.volumes(), strict=False):
             if number in chosen:
-                made[..., number - chosen.start] = self.scaled(volume).reshape(self.shape[:3], order="F")
+                made[..., number - chosen.start] = self.scaled(volume).reshape(self.shape[:-1], order="F")
         return made
 
 
@@ -81,18 +89,33 @@ def series_record(series: Series, ident: str, source: dict[str, Any] | None) -> 
     return record
 
 
-def repetition_time(series: Series, given: float | None) -> float:
-    """Seconds from volume to volume. FormatError for a header that says none, or milliseconds for seconds."""
+def repetition_time(series: Series, given: float | None) -> tuple[float, str]:
+    """Seconds from volume to volume, and who says so: `option`, `header` or `sidecar`.
+
+    Raises:
+        FormatError: neither the header nor a BIDS sidecar says a plausible one, or they say different ones.
+    """
     if given is not None:
-        return given
-    tr = series.tr
+        return given, "option"
+    fault, beside = _fault(series.tr), sidecar_time(series.path)
+    if beside is not None and _fault(beside[0]) is None:
+        tr, name = beside
+        if fault is not None:
+            return tr, "sidecar"
+        if abs(tr - (series.tr or 0)) > _APART * tr:
+            raise FormatError("bad-tr", f"the header gives a TR of {series.tr:g} s, {name} {tr:g} s: give --tr SECONDS")
+    if fault is not None:
+        raise FormatError("bad-tr", f"the header gives a TR of {fault}")
+    return float(series.tr or 0), "header"
+
+
+def _fault(tr: float | None) -> str | None:
+    """What is wrong with a TR, and what to do; None for a plausible one."""
     if tr is None or tr == 0:
-        raise FormatError("bad-tr", "the header gives a TR of 0: give --tr SECONDS")
+        return "0: give --tr SECONDS"
     if not np.isfinite(tr) or tr < 0:
-        raise FormatError("bad-tr", f"the header gives a TR of {tr:g} s: give --tr SECONDS")
+        return f"{tr:g} s: give --tr SECONDS"
     low, high = _TR_RANGE
     if tr > high:
-        raise FormatError("bad-tr", f"the header gives a TR of {tr:g} s, which looks like ms: give --tr {tr / 1000:g}")
-    if tr < low:
-        raise FormatError("bad-tr", f"the header gives a TR of {tr:g} s, too short to be one: give --tr SECONDS")
-    return tr
+        return f"{tr:g} s, which looks like ms: give --tr {tr / 1000:g}"
+    return f"{tr:g} s, too short to be one: give --tr SECONDS" if tr < low else None

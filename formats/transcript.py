@@ -16,9 +16,9 @@ from medpipe.formats.sniff import sniff
 from medpipe.formats.textgrid import Tier, parse_textgrid
 
 SUFFIXES = (".TextGrid", ".textgrid", ".tsv", ".jsonl")
-_TEXT = ("word", "text", "trial_type")
-_ONSET = ("onset", "start")
-_OFFSET = ("offset", "end")
+_TEXT = ("word", "text", "trial_type", "value")
+_ONSET = ("onset", "start", "xmin")
+_OFFSET = ("offset", "end", "xmax")
 _WORD_TIERS = ("word", "words")
 _PLAIN = ("csv", "jsonl", "unknown")
 

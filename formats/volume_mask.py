@@ -1,9 +1,9 @@
-"""Masks and atlases: which voxels of a grid are meant, and whether it is the grid of an image."""
+"""Masks and atlases: which places are meant, and whether the grid of a volume is that of an image."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from medpipe.formats.errors import FormatError
 from medpipe.formats.nibabel_file import load_image
 from medpipe.formats.registry import SERIES, check_kind
 from medpipe.formats.sniff import sniff
+from medpipe.formats.surface_mask import SurfaceGrid, cifti_values, gifti_values
 
 # Voxels: headers round, and programs write the same affine in different ways.
 _SAME = 0.01
@@ -39,32 +40,42 @@ class VoxelGrid:
         return content.hexdigest()
 
 
-def read_mask(path: str) -> VoxelGrid:
-    """The voxels of a mask that are neither 0 nor NaN. FormatError when it cannot be read or has none."""
-    values, affine = _volume(path)
+Grid = VoxelGrid | SurfaceGrid
+
+
+def read_mask(path: str) -> Grid:
+    """The places of a mask that are neither 0 nor NaN. FormatError when it cannot be read or has none."""
+    values, space = _read(path)
     inside = (values != 0) & np.isfinite(values)
     if not inside.any():
-        raise FormatError("empty-mask", "the mask is empty: no voxel is inside")
-    return VoxelGrid(inside, affine)
+        raise FormatError("empty-mask", f"the mask is empty: no {_place(space)} is inside")
+    return replace(space, values=inside)
 
 
-def read_atlas(path: str) -> VoxelGrid:
-    """The label of each voxel, 0 for none. FormatError when it cannot be read, or holds no whole numbers."""
-    values, affine = _volume(path)
+def read_atlas(path: str) -> Grid:
+    """The label of each place, 0 for none. FormatError when it cannot be read, or holds no whole numbers."""
+    values, space = _read(path)
     whole = np.nan_to_num(np.asarray(values, np.float64), nan=0.0)
     if not np.isfinite(whole).all() or (whole != np.round(whole)).any():
         raise FormatError("bad-atlas", "the atlas holds values that are no whole numbers; a probabilistic one is none")
     if not whole.any():
-        raise FormatError("empty-mask", "the atlas is empty: no voxel has a label")
-    return VoxelGrid(whole.astype(np.int64), affine)
+        raise FormatError("empty-mask", f"the atlas is empty: no {_place(space)} has a label")
+    return replace(space, values=whole.astype(np.int64))
 
 
-def _volume(path: str) -> tuple[NDArray[Any], NDArray[np.float64]]:
+def _place(space: Grid) -> str:
+    return "voxel" if isinstance(space, VoxelGrid) else "place"
+
+
+def _read(path: str) -> tuple[NDArray[Any], Grid]:
+    """Values of a NIfTI volume, a dense CIFTI map or a GIFTI array, and where they lie."""
     kind = sniff(path)
     check_kind(kind, SERIES)
-    if kind != "nifti":
-        raise FormatError("unsupported", "a mask or an atlas is a NIfTI volume")
+    if kind == "gifti":
+        return gifti_values(path)
     image = load_image(path, "NIfTI header")
+    if hasattr(image.header, "get_axis"):
+        return cifti_values(image)
     try:
         values = np.asarray(image.dataobj)
     except Exception as error:  # a damaged file may raise anything at all
@@ -73,7 +84,7 @@ def _volume(path: str) -> tuple[NDArray[Any], NDArray[np.float64]]:
         values = values[..., 0]
     if values.ndim != 3:
         raise FormatError("not-3d", f"a mask or an atlas is one volume, this image has {values.ndim} dimensions")
-    return values, np.asarray(image.affine, np.float64)
+    return values, VoxelGrid(values, np.asarray(image.affine, np.float64))
 
 
 def check_same_space(what: str, grid: VoxelGrid, shape: tuple[int, ...], affine: NDArray[np.float64]) -> None:

@@ -2,7 +2,7 @@
 
 complete -c fmri-extract -l mask -r -F -d 'Voxels that are wanted.'
 complete -c fmri-extract -l labels -x -a 'exact merl' -d 'An atlas: means of its parcels.'
-complete -c fmri-extract -l confounds -r -F -d 'fMRIPrep\'s table, for --strategy and --scrub.'
+complete -c fmri-extract -l confounds -r -F -d 'fMRIPrep\'s table, for what is taken out or scrubbed.'
 complete -c fmri-extract -l strategy -x -d 'Taken out: 6p, 24p, acompcor:N, columns, commas between.'
 complete -c fmri-extract -l drop -x -d 'Leave out the first N volumes.'
 complete -c fmri-extract -l scrub -x -d 'Leave out volumes with more framewise displacement.'

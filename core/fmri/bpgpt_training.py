@@ -112,11 +112,11 @@ def train_bpgpt(
 ) -> Outcome:
     """Train and fill `folder`, as `loop.train` has it; it has ended, too, when the settings' patience is over."""
     settings = objective.settings
-    patience = (
-        Patience.so_far(settings.patience, NLL, folder / METRICS)
-        if options.resume
-        else Patience(settings.patience, NLL)
-    )
+    patience = Patience(settings.patience, NLL)
+
+    def ended() -> bool:
+        patience.so_far(folder / METRICS)
+        return patience.over
 
     def note(line: Line) -> None:
         patience.note(line)
@@ -125,7 +125,7 @@ def train_bpgpt(
     place = _Folder(folder, objective, learnt)
     outcome = train(
         objective, source, validation, settings, place, options,
-        should_stop=lambda: should_stop() or patience.over, tell=note,
+        should_stop=lambda: should_stop() or patience.over, ended=ended, tell=note,
     )  # fmt: skip
     if outcome.status == "stopped" and not should_stop():
         return Outcome("finished", outcome.step, outcome.epoch, outcome.best, outcome.best_step)

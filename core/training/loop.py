@@ -104,6 +104,7 @@ def train(
     options: RunOptions | None = None,
     *,
     should_stop: Callable[[], bool] = lambda: False,
+    ended: Callable[[], bool] = lambda: False,
     tell: Callable[[Line], None] = lambda line: None,
 ) -> Outcome:
     """Train `objective`; its folder gets the weights, metrics.jsonl and state.pt.
@@ -116,6 +117,8 @@ def train(
         folder: one that all processes see.
         options: how to run.
         should_stop: asked after every step; once true in any process, a state is written and the run ends `stopped`.
+        ended: asked in process 0 before the first step, when metrics.jsonl is cut back to the state that is gone on
+            from; once true no step is taken.
         tell: gets every line of metrics, in process 0.
 
     A run cut off at any time, by SIGKILL too, goes on with `resume` and writes the same metrics, on a CPU to the
@@ -125,7 +128,7 @@ def train(
     """
     trainer = _Trainer(objective, source, validation, settings, folder, options or RunOptions())
     try:
-        return trainer.run(should_stop, tell)
+        return trainer.run(should_stop, ended, tell)
     finally:
         trainer.close()
 
@@ -190,9 +193,9 @@ class _Trainer:
             )
         return position
 
-    def run(self, should_stop: Callable[[], bool], tell: Callable[[Line], None]) -> Outcome:
+    def run(self, should_stop: Callable[[], bool], ended: Callable[[], bool], tell: Callable[[Line], None]) -> Outcome:
         """To the last step, or to the one after which it should stop."""
-        self.tell, stopped = tell, False
+        self.tell, stopped = tell, distributed.any_of(self.log is not None and ended(), self.options.device)
         self.since, self.records = time.monotonic(), 0
         while self.position.step < self.steps and not stopped:
             stopped = self._epoch(should_stop)

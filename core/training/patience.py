@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -22,25 +22,17 @@ class Patience:
     selection: str
     best: float = float("inf")
     since: int = 0
-    step: int = 0
 
-    @classmethod
-    def so_far(cls, most: int, selection: str, metrics: Path) -> Self:
-        """After the validations of a run that is gone on with."""
-        made = cls(most, selection)
-        if metrics.exists():
-            for line in metrics.read_bytes().splitlines(keepends=True):
-                # A kill may have torn the last one.
-                if line.endswith(b"\n"):
-                    made.note(json.loads(line))
-        return made
+    def so_far(self, metrics: Path) -> None:
+        """Take up the validations of a run that is gone on with, cut back to where it goes on."""
+        for line in metrics.read_bytes().splitlines():
+            self.note(json.loads(line))
 
     def note(self, line: Mapping[str, Any]) -> None:
-        """A line of metrics; one that comes again, after a resumption, is not counted again."""
+        """A line of metrics."""
         value = line.get(self.selection)
-        if line["split"] != "val" or value is None or line["step"] <= self.step:
+        if line["split"] != "val" or value is None:
             return
-        self.step = line["step"]
         self.since = 0 if value < self.best else self.since + 1
         self.best = min(self.best, value)
 

@@ -50,7 +50,7 @@ def test_each_window_has_the_words_of_its_volumes(run: Run, extracted: Path) -> 
     assert made[1]["tr_texts"] == ["", 'a "door"', "", "", ""]
     assert [one["i"] for one in made] == [0, 1, 2] and made[0]["story"] == "words" and made[0]["parent"] == "story"
     assert made[1]["responses"]["rows"] == [5, 10] and made[1]["responses"]["h5"] == str(extracted / "runs/story.h5")
-    assert made[0]["alignment"] == {"start": 4, "lag_tr": 0, "word_time": "middle", "gaps": 0}
+    assert made[0]["alignment"] == {"start": 4, "lag_tr": 0, "hop": 5, "word_time": "middle", "gaps": 0}
 
 
 def test_a_lag_pairs_words_with_later_responses(run: Run, extracted: Path) -> None:

@@ -164,7 +164,8 @@ def test_disjoint_topics_share_no_word_of_a_topic(run: Run, tmp_path: Path) -> N
         (["--stories", "0", "--test-stories", "0"], 2, "no story"),
         (["--words", "gone.tsv"], 66, "--words gone.tsv: no such file"),
         (["--words", "."], 65, "a folder"),
-        (["--words", "bad.tsv"], 65, "no column word"),
+        (["--words", "bad.tsv"], 65, "the words need onset"),
+        (["--words", "same.tsv"], 65, "--words same.tsv: the word b begins with the one before it"),
         (["--words", "good.tsv", "--words", "good.tsv"], 2, "two stories would be called good"),
         (["--words", "good.tsv", "--test-stories", "2"], 2, "--words are 1"),
         (["--words", "good.tsv", "--disjoint-topics"], 2, "--disjoint-topics"),
@@ -175,6 +176,7 @@ def test_disjoint_topics_share_no_word_of_a_topic(run: Run, tmp_path: Path) -> N
 def test_bad_input_is_one_clear_line(run: Run, tmp_path: Path, options: list[str], code: int, said: str) -> None:
     (tmp_path / "bad.tsv").write_text("time\tsaid\n1\ta\n")
     (tmp_path / "good.tsv").write_text("onset\tword\n1\ta\n30\tb\n")
+    (tmp_path / "same.tsv").write_text("onset\tword\n1\ta\n1\tb\n")
     (tmp_path / "late.tsv").write_text("onset\tword\n1\ta\n1e9\tb\n")
     done = run("fmri-sim", "-o", "out", *options, cwd=tmp_path)
     message = done.stderr.decode()

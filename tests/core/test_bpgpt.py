@@ -23,7 +23,7 @@ from medpipe.core.fmri.language_models import open_bert, open_lm
 from medpipe.core.fmri.matched_noise import VoxelNoise
 from medpipe.core.fmri.story_leaks import grams, leak
 from medpipe.core.fmri.text_prompt import TextMapper
-from medpipe.core.training.loop import RunOptions
+from medpipe.core.training.loop import Outcome, RunOptions
 from medpipe.core.training.patience import Patience
 from medpipe.core.training.schedule import learning_rate
 
@@ -165,15 +165,17 @@ def test_linear_rates_rise_and_fall_in_straight_lines() -> None:
     assert [round(learning_rate(settings, step, 12), 3) for step in (0, 3, 4, 8, 12)] == [0.25, 1, 1, 0.5, 0]
 
 
-def trained(folder: Path, stage: str = "brain", stop_after: int = 100, **options: object) -> None:
-    text, brain, vectors = parts()
+def trained(
+    folder: Path, stage: str = "brain", stop_after: int = 100, settings: BpGptSettings = SMALL, **options: object
+) -> Outcome:
+    text, brain, vectors = parts(settings)
     objective = brain if stage == "brain" else text
     source = Source(objective, vectors)
     shape = {"given": 64, "width": 64} if stage == "text" else {"times": TIMES, "voxels": VOXELS, "width": 64}
     noise = VoxelNoise.of(source.responses.numpy()) if stage == "brain" else None
     learnt = Learnt({"prompt": shape, "shape": [TIMES, VOXELS]}, {"a": grams(TEXTS[0].split())}, noise)
     asked = iter(range(1, 1000))
-    train_bpgpt(
+    return train_bpgpt(
         objective, source, source, learnt, folder, RunOptions(log_every=1, **options),
         should_stop=lambda: next(asked) >= stop_after,
     )  # fmt: skip
@@ -207,6 +209,43 @@ def test_a_training_that_was_cut_ends_with_the_same_bytes(tmp_path: Path, stage:
         torch.testing.assert_close(value, same.lm.model.state_dict()[name])
 
 
+def test_a_run_that_has_waited_long_enough_is_over(tmp_path: Path) -> None:
+    settings = SMALL.override({"lr": 0, "patience": 1, "epochs": 9})
+    first = trained(tmp_path / "m", settings=settings)
+    assert (first.status, first.step) == ("finished", 4)
+    told, state = (tmp_path / "m/metrics.jsonl").read_bytes(), (tmp_path / "m/state.pt").stat().st_mtime_ns
+    assert trained(tmp_path / "m", settings=settings, resume=True) == first
+    assert (tmp_path / "m/metrics.jsonl").read_bytes() == told and (tmp_path / "m/state.pt").stat().st_mtime_ns == state
+    # A kill after the last validation and before its state: what came after the state is done again.
+    trained(tmp_path / "cut", settings=settings, stop_after=3, checkpoint_every=3)
+    with (tmp_path / "cut/metrics.jsonl").open("ab") as log:
+        log.writelines(told.splitlines(keepends=True)[-2:])
+    assert trained(tmp_path / "cut", settings=settings, resume=True) == first
+    assert metrics(tmp_path / "cut") == metrics(tmp_path / "m")
+
+
+def test_a_finished_run_goes_on_where_its_rates_do_not_end_with_it(tmp_path: Path) -> None:
+    steady = SMALL.override({"schedule": "constant"})
+    trained(tmp_path / "whole", settings=steady)
+    trained(tmp_path / "longer", settings=steady.override({"epochs": 1}))
+    assert trained(tmp_path / "longer", settings=steady, resume=True).step == 4
+    assert metrics(tmp_path / "longer") == metrics(tmp_path / "whole")
+    trained(tmp_path / "steps", settings=steady, max_steps=1)
+    trained(tmp_path / "steps", settings=steady, max_steps=4, resume=True)
+    for name in ("best", "last"):
+        whole = (tmp_path / f"whole/{name}/prompt.safetensors").read_bytes()
+        assert (tmp_path / f"longer/{name}/prompt.safetensors").read_bytes() == whole
+        assert (tmp_path / f"steps/{name}/prompt.safetensors").read_bytes() == whole or name == "best"
+        run = [
+            json.loads((tmp_path / f"{folder}/{name}/medpipe.json").read_text())["run"]
+            for folder in ("whole", "longer")
+        ]
+        assert run[0] == run[1]
+    trained(tmp_path / "falls", settings=SMALL.override({"epochs": 1}))
+    with pytest.raises(ModelError, match="belongs to another run"):
+        trained(tmp_path / "falls", resume=True)
+
+
 def test_a_folder_that_is_damaged_is_said(tmp_path: Path) -> None:
     trained(tmp_path / "m", max_steps=1)
     (tmp_path / "m/last/medpipe.json").write_text("{")
@@ -220,7 +259,7 @@ def test_a_folder_that_is_damaged_is_said(tmp_path: Path) -> None:
 
 def test_patience_counts_validations_without_a_better_one() -> None:
     made = Patience(2, NLL)
-    for step, value in ((1, 3.0), (2, 2.0), (3, 2.5), (3, 2.5)):
+    for step, value in ((1, 3.0), (2, 2.0), (3, 2.5)):
         made.note({"split": "val", "step": step, NLL: value})
     made.note({"split": "train", "step": 4, NLL: 9.0})
     assert not made.over

@@ -48,7 +48,7 @@ def test_every_way_of_storing_a_run_reads_as_nibabel_reads_it(
 @pytest.mark.parametrize(("tr", "unit", "expected"), [(2.0, "sec", 2), (1500, "msec", 1.5), (0.72, "unknown", 0.72)])
 def test_the_repetition_time_is_in_seconds(tmp_path: Path, tr: float, unit: str, expected: float) -> None:
     series = open_nifti(str(scans.write_scan(tmp_path / "x.nii", scans.values(3), tr=tr, unit=unit)))
-    assert repetition_time(series, None) == pytest.approx(expected, abs=1e-6)
+    assert repetition_time(series, None) == (pytest.approx(expected, abs=1e-6), "header")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_repetition_time_that_is_none_is_told(tmp_path: Path, tr: float, said:
     series = open_nifti(str(path))
     with pytest.raises(FormatError, match=said) as caught:
         repetition_time(series, None)
-    assert caught.value.kind == "bad-tr" and repetition_time(series, 2.0) == 2.0
+    assert caught.value.kind == "bad-tr" and repetition_time(series, 2.0) == (2.0, "option")
 
 
 def read(path: Path) -> None:

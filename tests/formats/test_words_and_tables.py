@@ -1,4 +1,4 @@
-"""TextGrids, tables and small scans as they are written; tables of words as they are read."""
+"""TextGrids, tables and small scans as they are written."""
 
 import re
 from itertools import pairwise
@@ -10,11 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medpipe.formats.errors import FormatError
 from medpipe.formats.scan_write import write_scan
 from medpipe.formats.table_write import tsv
 from medpipe.formats.textgrid_write import SILENCE, text_grid
-from medpipe.formats.word_table import read_word_table
 
 INTERVAL = re.compile(r'xmin = (\S+)\s+xmax = (\S+)\s+text = "((?:[^"]|"")*)"')
 
@@ -67,36 +65,3 @@ def test_a_scan_is_what_nibabel_reads(tmp_path: Path, tr: float | None, slope: f
     assert (image.affine == affine).all() and image.header["sform_code"] == image.header["qform_code"] == 1
     if tr:
         assert image.header.get_zooms() == (4, 4, 4, tr) and image.header.get_xyzt_units() == ("mm", "sec")
-
-
-def written(folder: Path, content: str | bytes) -> str:
-    path = folder / "words.tsv"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return str(path)
-
-
-def test_a_table_of_words_is_read_by_its_columns(tmp_path: Path) -> None:
-    table = read_word_table(written(tmp_path, "duration\tWord\tonset\n0.2\tHello\t0.5\n\n0.2\tthere\t1\n"))
-    assert table.words == ("hello", "there") and table.onsets == (0.5, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ("", "empty"),
-        ("onset\tword\n", "no word"),
-        ("time\tword\n1\ta\n", "no column onset"),
-        ("onset,word\n1,a\n", "no column word"),
-        ("onset\tword\n1\ta\n0.5\tb\n", "do not increase"),
-        ("onset\tword\n1\ta\n1\tb\n", "do not increase"),
-        ("onset\tword\nsoon\ta\n", "line 2 has no onset"),
-        ("onset\tword\n1\n", "line 2 has no onset"),
-        ("onset\tword\nnan\ta\n", "line 2: the onset is no time"),
-        ("onset\tword\n-1\ta\n", "line 2: the onset is no time"),
-        ("onset\tword\n1\t \n", "line 2: .* no word"),
-        (b"\xff\xfeo\x00", "not UTF-8"),
-    ],
-)
-def test_what_is_no_table_of_words_is_told(tmp_path: Path, content: str | bytes, said: str) -> None:
-    with pytest.raises(FormatError, match=said):
-        read_word_table(written(tmp_path, content))
