@@ -13,7 +13,6 @@ from medpipe.cli.options import check_finite, parse_id, split_names
 from medpipe.cli.score_options import split_nulls
 
 NAME = "med-view"
-_PANELS = ("matrix", "null", "text")
 
 
 class Layout(StrEnum):
@@ -99,9 +98,12 @@ def med_view(
     parse_id(id_scheme)
     check_finite("--min-shift", least)
     named, chosen = split_nulls(nulls), split_names(panels)
-    unknown = [name for name in chosen if name not in _PANELS]
-    if unknown:
-        raise typer.BadParameter(f"--panels {unknown[0]}: they are {', '.join(_PANELS)}")
+    if chosen:
+        from medpipe.core.draw.decoding import PANELS
+
+        unknown = [name for name in chosen if name not in PANELS]
+        if unknown:
+            raise typer.BadParameter(f"--panels {unknown[0]}: they are {', '.join(PANELS)}")
     from medpipe.cli.viewing import View, draw_all
 
     view = View(

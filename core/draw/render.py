@@ -26,7 +26,8 @@ def render(figure: Figure, kind: str, dpi: int = 150) -> bytes:
     out = io.BytesIO()
     if kind == "png":
         FigureCanvasAgg(figure)
-        with any_script():
+        # Hinted, letters would stand on whole pixels, and words not where they were measured to stand.
+        with any_script(), matplotlib.rc_context({"text.hinting": "none"}):
             figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
     elif kind == "svg":
         FigureCanvasSVG(figure)

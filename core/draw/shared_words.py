@@ -8,6 +8,8 @@ from enum import IntEnum
 
 from medpipe.core.metrics.text.words import Text, Texts, split_text
 
+_JOINERS = "\u200c\u200d"
+
 
 class Mark(IntEnum):
     """What a word is: of this text alone, shared, or shared and no word of most windows."""
@@ -34,8 +36,11 @@ def mark_words(text: Text, other: Text, common: Set[str]) -> list[tuple[str, Mar
 
 
 def printable(text: str) -> str:
-    """The text with spaces for line ends, and with a sign for what has no shape."""
-    return "".join(letter if letter.isprintable() else " " if letter.isspace() else "\ufffd" for letter in text)
+    """The text with spaces for line ends, and a sign for what has no shape and does not join letters either."""
+    return "".join(
+        letter if letter.isprintable() or letter in _JOINERS else " " if letter.isspace() else "\ufffd"
+        for letter in text
+    )
 
 
 def clock(seconds: float) -> str:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from medpipe.core.draw.shared_words import clock
+from medpipe.core.draw.shared_words import clock, printable
 from medpipe.core.metrics.text.identification import Similarity
 from medpipe.core.metrics.text.metric import Array
 from medpipe.core.metrics.text.scored_story import ScoredStory
@@ -83,11 +83,9 @@ def _name_stories(axes: Axes, stories: Sequence[ScoredStory], ends: Any) -> None
     middles = ends - np.array([one.windows for one in stories]) / 2 - 0.5
     # Names that would stand on each other are left out.
     step = max(1, len(stories) // 12)
-    names = [
-        one.story.name if len(one.story.name) <= 14 else f"{one.story.name[:13]}\N{HORIZONTAL ELLIPSIS}"
-        for one in stories
-    ]
-    axes.set_xticks(middles[::step], names[::step], rotation=30, ha="right", rotation_mode="anchor", parse_math=False)
+    names = [printable(one.story.name) for one in stories]
+    names = [name if len(name) <= 14 else f"{name[:13]}\N{HORIZONTAL ELLIPSIS}" for name in names]
+    axes.set_xticks([])
     axes.set_yticks(middles[::step], names[::step], parse_math=False)
     axes.tick_params(length=0)
 

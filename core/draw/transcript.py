@@ -93,13 +93,14 @@ def draw_transcript(axes: Axes, rows: Sequence[Row], width: float, *, timed: boo
 def _draw_cell(axes: Axes, lines: Sequence[Line], left: float, top: float) -> None:
     if not lines:
         axes.text(left, top + _PAD + 0.75 * _LINE, "no words", size=_SIZE, color=QUIET, style="italic", va="baseline")
+    families = _families()
     for place, line in enumerate(lines):
         x, base = left, top + _PAD + (place + 0.75) * _LINE
         for mark, run in groupby(line, key=lambda one: one[1]):
             said = " ".join(word for word, _ in run)
             axes.text(
                 x, base, said, size=_SIZE, color=_COLOURS[mark], va="baseline", parse_math=False,
-                weight="bold" if mark is Mark.telling else "normal", family=_families(),
+                weight="bold" if mark is Mark.telling else "normal", family=families,
             )  # fmt: skip
             x += _width(said, bold=mark is Mark.telling) + _width(" ", bold=False)
 
@@ -145,11 +146,12 @@ def _broken(word: str, width: float, *, bold: bool) -> Iterator[str]:
 
 @lru_cache(maxsize=1 << 14)
 def _width(text: str, *, bold: bool) -> float:
-    """Inches; letters of East Asia are as wide as they are high, whether or not a font has them."""
+    """Inches; letters of East Asia are as wide as they are high, and the boxes that stand for them a fifth wider."""
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
     narrow = "".join(letter for letter in text if unicodedata.east_asian_width(letter) not in "WF")
+    em = _SIZE if len(_families()) > 1 else 1.2 * _SIZE
     # Between two letters, since what is measured is ink, and a text has room before and after.
-    return _ink(f"n{narrow}n", bold=bold) - _ink("nn", bold=bold) + wide * _SIZE / 72
+    return _ink(f"n{narrow}n", bold=bold) - _ink("nn", bold=bold) + wide * em / 72
 
 
 def _ink(text: str, *, bold: bool) -> float:
