@@ -77,6 +77,8 @@ def draw_all(command: str, view: View, inputs: list[str], id_scheme: str) -> int
     if not inputs and sys.stdin.isatty():
         raise Fatal(2, "no input: give a file, or pipe a stream in (--help shows how)")
     kind = view.kind
+    if view.truth not in (None, "-") and not Path(str(view.truth)).exists():
+        raise Fatal(NO_STREAM, f"{view.truth}: no such file")
     if view.truth is not None and holds_texts(view.truth, "text"):
         from medpipe.cli.text_stories import TextSources
         from medpipe.cli.view_text import draw_texts
