@@ -47,7 +47,7 @@ def decoding_page(decoding: Decoding, title: str, panels: Sequence[str] = PANELS
         svg = render(draw_decoding(decoding, "", above), "svg")
         parts.append(f"<figure>{svg[svg.index(b'<svg') :].decode()}</figure>")
     else:
-        parts.append(f"<p>{escape(decoding.summary())}</p>")
+        parts.append(f"<p>{escape('; '.join(decoding.summary()))}</p>")
     if "text" in panels:
         if len(decoding.stories) > 1:
             links = (f'<a href="#s{k}">{_plain(one.story.name)}</a>' for k, one in enumerate(decoding.stories))

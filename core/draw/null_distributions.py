@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -36,15 +36,20 @@ def draw_null_distributions(
     axes.axvline(observed, color=_OBSERVED, linewidth=1.8, zorder=4)
     for place, (name, null) in enumerate(shown.items()):
         _draw_null(axes, name, null.scores[metric], place + 0.8, (low, high))
-        said = null.judge(metric, observed)
-        p = f"    p {said['p']:.4f}, n {null.facts['n']}" if said is not None else ""
+        judged = null.judge(metric, observed)
+        p = f"    p {judged['p']:.4f}, n {null.facts['n']}" if judged is not None else ""
         axes.text(0 if better else 1, place + 0.06, describe_null(name, null) + p, size=7.5, color=_INK, va="center",
                   ha="left" if better else "right", transform=axes.get_yaxis_transform(), parse_math=False, zorder=5,
                   bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0})  # fmt: skip
-    axes.text(observed, -0.3, f"decoded {observed:.3f}", size=8, weight="bold", color=_OBSERVED, va="bottom",
-              ha="right" if better else "left")  # fmt: skip
-    axes.text(chance, -0.3, f"chance {chance:g}", size=7, color=_QUIET, va="bottom",
-              ha="left" if better else "right")  # fmt: skip
+    # One above the other, since they may be near.
+    said: dict[str, Any] = {
+        "xycoords": ("data", "axes fraction"),
+        "textcoords": "offset points",
+        "va": "bottom",
+        "ha": "center",
+    }
+    axes.annotate(f"decoded {observed:.3f}", (observed, 1), (0, 11), size=8, weight="bold", color=_OBSERVED, **said)
+    axes.annotate(f"chance {chance:g}", (chance, 1), (0, 1), size=7, color=_QUIET, **said)
     axes.set_yticks([])
     axes.tick_params(labelsize=7, color=_QUIET)
     axes.spines[["top", "left", "right"]].set_visible(False)

@@ -52,6 +52,13 @@ def draw_similarity_matrix(axes: Axes, stories: Sequence[ScoredStory], similarit
         _tell_times(axes, stories[0].story.times)
 
 
+def explain_marks(stories: Sequence[ScoredStory]) -> str:
+    """What the marks of such a matrix are."""
+    few = sum(one.windows for one in stories) <= _OUTLINED
+    own = "outlined: its own window    dot: the most alike" if few else "between the lines: its own window"
+    return own + ("    black: stories" if len(stories) > 1 else "")
+
+
 def _mark(axes: Axes, alike: Array, edges: Sequence[int]) -> None:
     windows = len(alike)
     for start, end in pairwise(edges):
