@@ -35,7 +35,7 @@ def draw_texts(command: str, view: View, sources: TextSources) -> int:
     drawn, failed = 0, 0
     for page in pages:
         made = Decoding(page, draw_nulls(page, _METRICS, sampling), cosines, _ALIKE)
-        nulls |= {one.story.name: set(made.nulls) if len(page) == 1 else _own(one) for one in page}
+        nulls |= {one.story.name: _made_anew(one) for one in page}
         nulls[ALL] |= set(made.nulls)
         name = page[0].story.name
         try:
@@ -61,8 +61,8 @@ def _chosen(stories: Sequence[Story], view: View) -> list[int]:
     return places
 
 
-def _own(one: ScoredStory) -> set[str]:
-    """The nulls that a story of several has."""
+def _made_anew(one: ScoredStory) -> set[str]:
+    """The nulls that its own windows give a story."""
     return {name for name, scores in (("shift", one.anew.shift), ("shuffle", one.anew.shuffle)) if scores}
 
 

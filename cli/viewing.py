@@ -19,7 +19,6 @@ from medpipe.cli.load import load
 from medpipe.cli.process import EXPECTED
 from medpipe.cli.publish import write_whole
 from medpipe.cli.report import printable
-from medpipe.cli.text_streams import holds_texts
 from medpipe.cli.wfdb_folder import record_name
 from medpipe.formats.arrays import is_array, materialise
 from medpipe.formats.errors import FormatError
@@ -77,9 +76,7 @@ def draw_all(command: str, view: View, inputs: list[str], id_scheme: str) -> int
     if not inputs and sys.stdin.isatty():
         raise Fatal(2, "no input: give a file, or pipe a stream in (--help shows how)")
     kind = view.kind
-    if view.truth not in (None, "-") and not Path(str(view.truth)).exists():
-        raise Fatal(NO_STREAM, f"{view.truth}: no such file")
-    if view.truth is not None and holds_texts(view.truth, "text"):
+    if view.truth is not None and _is_of_text(view.truth):
         from medpipe.cli.text_stories import TextSources
         from medpipe.cli.view_text import draw_texts
 
@@ -112,6 +109,15 @@ def draw_all(command: str, view: View, inputs: list[str], id_scheme: str) -> int
         first = f", the first record ({name}); --record ID draws another, -o FOLDER/ every one" if more else ""
         print(f"{command}: {where}{first}", file=sys.stderr)
     return SOME_FAILED if failed else GOOD
+
+
+def _is_of_text(truth: str) -> bool:
+    """Whether the truth is of windows of text, not of boxes. Fatal 66."""
+    from medpipe.cli.text_streams import holds_texts
+
+    if truth != "-" and not Path(truth).exists():
+        raise Fatal(NO_STREAM, f"{truth}: no such file")
+    return holds_texts(truth, "text")
 
 
 def _records(options: InputOptions, view: View) -> Iterator[Record]:

@@ -85,6 +85,14 @@ def draw_decoding(decoding: Decoding, title: str, panels: Sequence[str] = PANELS
     return figure
 
 
+def count_late(stories: Sequence[ScoredStory], begin: float) -> int:
+    """How many windows begin at `begin` seconds or later, all of a story without times; ValueError where none does."""
+    late = sum(one.windows if one.story.times is None else int((one.story.times >= begin).sum()) for one in stories)
+    if not late:
+        raise ValueError(f"no window begins at {begin:g} s or later")
+    return late
+
+
 def _head(figure: Figure, title: str, summary: Sequence[str]) -> None:
     width, height = figure.get_size_inches()
     title = " ".join(title.split())
@@ -131,6 +139,7 @@ def _first(stories: Sequence[ScoredStory]) -> Sequence[ScoredStory]:
 
 def _fit(stories: Sequence[ScoredStory], width: float, begin: float) -> tuple[list[Row], int]:
     """The rows that a page takes, and how many it does not."""
+    late = count_late(stories, begin)
     rows: list[Row] = []
     taken = 0.0
     for row in lay_out(stories, width, begin):
@@ -138,9 +147,6 @@ def _fit(stories: Sequence[ScoredStory], width: float, begin: float) -> tuple[li
         if rows and taken > _TALLEST:
             break
         rows.append(row)
-    if not rows:
-        raise ValueError(f"no window begins at {begin:g} s or later")
-    late = sum(one.windows if one.story.times is None else int((one.story.times >= begin).sum()) for one in stories)
     return rows, late - len(rows)
 
 

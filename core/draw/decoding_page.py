@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from medpipe.core.draw.decoding import PANELS, Decoding, draw_decoding
+from medpipe.core.draw.decoding import PANELS, Decoding, count_late, draw_decoding
 from medpipe.core.draw.page import page
 from medpipe.core.draw.render import render
 from medpipe.core.draw.shared_words import Mark, clock, common_words, mark_words, printable
@@ -49,6 +49,7 @@ def decoding_page(decoding: Decoding, title: str, panels: Sequence[str] = PANELS
     else:
         parts.append(f"<p>{escape('; '.join(decoding.summary()))}</p>")
     if "text" in panels:
+        count_late(decoding.stories, begin)
         if len(decoding.stories) > 1:
             links = (f'<a href="#s{k}">{_plain(one.story.name)}</a>' for k, one in enumerate(decoding.stories))
             parts.append(f"<nav>{' '.join(links)}</nav>")

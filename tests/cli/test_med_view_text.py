@@ -75,6 +75,8 @@ def test_a_page_has_the_text_and_the_words_that_are_shared(run: Run, folder: Pat
     assert made.count("<tr><td>") == 16 and made.count("<svg") == 1 and "<td>0:56</td>" in made
     first = re.findall(r"<tr><td>0:00</td><td[^>]*>(.*?)</td><td[^>]*>(.*?)</td>", made)[0]
     assert first[1].endswith(" and home") and re.search(r"<[bi]>\w+</[bi]>", first[1])
+    none = run("med-view", "found.jsonl", "--truth", "true.jsonl", "--from", "99", "-o", "none.html", cwd=folder)
+    assert none.returncode == 1 and b"no window begins at 99 s or later" in none.stderr
     late = page(run, folder, "found.jsonl", "--truth", "true.jsonl", "--from", "40", "--panels", "text")
     assert late.count("<tr><td>") == 6 and "<svg" not in late
 
