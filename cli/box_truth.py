@@ -42,7 +42,7 @@ def read_box_stream(path: str, by: str | None = None) -> BoxStream:
     if path != "-" and not Path(path).exists():
         raise Fatal(NO_STREAM, f"{path}: no such file")
     try:
-        if path != "-" and not _is_stream(path):
+        if path != "-" and not is_stream(path):
             return _of_file(path, by)
         return _of_stream(path, by)
     except FormatError as error:
@@ -50,7 +50,7 @@ def read_box_stream(path: str, by: str | None = None) -> BoxStream:
         raise Fatal(BAD_STREAM, said if said.startswith(path) else f"{path}: {said}") from None
 
 
-def _is_stream(path: str) -> bool:
+def is_stream(path: str) -> bool:
     """Whether a file is of records, a line each: the first line is a whole object with an id."""
     import orjson
 

@@ -198,6 +198,7 @@ def text(
     if bert is None and (idf or layer is not None):
         raise typer.BadParameter("--idf and --bert-layer go with --bert")
     from medpipe.cli.text_scores import TextRun, score
+    from medpipe.cli.text_stories import TextSources
     from medpipe.core.metrics.text.panel import TextSettings
     from medpipe.core.metrics.text.scored_story import Sampling
     from medpipe.core.metrics.text.words import TOKENIZERS
@@ -206,14 +207,15 @@ def text(
         raise typer.BadParameter(f"--tokenizer {tokenizer}: it is {' or '.join(TOKENIZERS)}")
     return score(
         TextRun(
-            predictions=predictions,
-            truth=truth,
-            against=against,
-            nulls=named,
-            text_key=text_key,
-            truth_key=truth_key,
-            by=by,
-            order=order,
+            sources=TextSources(
+                [[path] for path in (predictions, against) if path is not None],
+                truth,
+                named,
+                text_key=text_key,
+                truth_key=truth_key,
+                by=by,
+                order=order,
+            ),
             settings=TextSettings(tokenizer, wordnet, bert, layer, idf, device),
             sampling=Sampling(permutations, least, block, draws, seed),
             output=output,

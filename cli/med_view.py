@@ -9,7 +9,8 @@ import typer
 
 from medpipe.cli import image_options
 from medpipe.cli.command import execute, plain_command
-from medpipe.cli.options import parse_id, split_names
+from medpipe.cli.options import check_finite, parse_id, split_names
+from medpipe.cli.score_options import split_nulls
 
 NAME = "med-view"
 
@@ -42,7 +43,8 @@ def med_view(
     ] = ...,  # type: ignore[assignment]
     form: Annotated[Format | None, typer.Option("--format", help="Default: by the suffix of -o, else png.")] = None,
     record: Annotated[
-        str | None, typer.Option("--record", metavar="ID", help="Draw this record of the stream. Default: the first.")
+        str | None,
+        typer.Option("--record", metavar="ID", help="Draw this record, the first if none is given; or this story."),
     ] = None,
     layout: Annotated[Layout, typer.Option("--layout", help="Three rows of four with a rhythm strip, or strips.")] = (
         Layout.auto
@@ -57,8 +59,19 @@ def med_view(
     ] = None,
     truth: Annotated[
         str | None,
-        typer.Option("--truth", metavar="FILE", help="True boxes, drawn dashed: COCO, VinDr, VOC, records."),
+        typer.Option("--truth", metavar="FILE", help="True boxes: COCO, VinDr, VOC, records. Or windows, for text."),
     ] = None,
+    nulls: Annotated[
+        list[str] | None,
+        typer.Option("--null", metavar="NAME=FILE", help="Text that noise gives, as for med-score text; repeatable."),
+    ] = None,
+    panels: Annotated[
+        list[str] | None,
+        typer.Option("--panels", metavar="NAMES", help="Of decoded text only these: matrix,null,text."),
+    ] = None,
+    least: Annotated[
+        float, typer.Option("--min-shift", metavar="SECONDS", min=0, help="Null shifts of text are longer.")
+    ] = 30.0,
     begin: Annotated[float, typer.Option("--from", metavar="SECONDS", min=0, help="Begin here.")] = 0.0,
     title: Annotated[
         str | None, typer.Option("--title", metavar="TEXT", help="Heading of the picture. Default: the record's id.")
@@ -74,13 +87,23 @@ def med_view(
     ] = "path",
     quiet: Annotated[bool, typer.Option("--quiet", help="No messages but fatal ones.")] = False,
 ) -> int:
-    """Draw an ECG on the standard grid, 25 mm/s and 10 mm/mV, with its scores beside it; or an image with its boxes.
+    """Draw an ECG to scale, 25 mm/s and 10 mm/mV, with its scores; an image with its boxes; decoded text and its truth.
 
     Takes ECG and image files and record streams with signals or images (--keep-arrays keeps them). A scores key
     is drawn beside the leads, the attention of ecg-zeroshot --attn behind them; boxes on the image, which is
-    read again from its file where the record has it no more.
+    read again from its file where the record has it no more. With windows as --truth, text that was decoded from them
+    is drawn beside theirs along time, with the similarity of every pair and the nulls of med-score text: all stories
+    together, or each in a FOLDER/.
     """
     parse_id(id_scheme)
+    check_finite("--min-shift", least)
+    named, chosen = split_nulls(nulls), split_names(panels)
+    if chosen:
+        from medpipe.core.draw.decoding import PANELS
+
+        unknown = [name for name in chosen if name not in PANELS]
+        if unknown:
+            raise typer.BadParameter(f"--panels {unknown[0]}: they are {', '.join(PANELS)}")
     from medpipe.cli.viewing import View, draw_all
 
     view = View(
@@ -97,6 +120,9 @@ def med_view(
         quiet=quiet,
         attention=attention,
         truth=truth,
+        nulls=named,
+        panels=chosen,
+        least=least,
     )
     return draw_all(NAME, view, inputs or [], id_scheme)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from medpipe.cli.text_streams import TrueTexts
+from medpipe.cli.text_stories import Matched
 from medpipe.core.metrics.table import text_table, with_interval
-from medpipe.core.metrics.text.score import TextRow
+from medpipe.core.metrics.text.score import ALL, TextRow
 from medpipe.core.metrics.text.scored_story import Sampling, Story
 
 _TITLES: Final = {
@@ -17,20 +17,20 @@ _TITLES: Final = {
 
 
 def explain(
-    rows: Sequence[TextRow], stories: Sequence[Story], truth: TrueTexts, sampling: Sampling, keys: tuple[str, str]
+    nulls: Mapping[str, Collection[str]], stories: Sequence[Story], matched: Matched, sampling: Sampling
 ) -> list[str]:
-    """Why there is no null, or none of a kind; `keys` name story and time."""
-    by, order = keys
+    """Why there is no null, or none of a kind; `nulls` are those that each story has, and all."""
+    truth, by, order = matched.truth, matched.sources.by, matched.sources.order
     notes = [] if truth.stories else [f"no record of {truth.path} has {by}: one story"]
     if all(one.raw == other.raw for story in stories for one, other in zip(story.found[0], story.true, strict=True)):
         notes.append("every text is the true one: are the predictions the truth?")
     if sampling.permutations and not truth.times:
         notes.append(f"no record of {truth.path} has {order}: no shifts, no shuffles")
     elif sampling.permutations:
-        short = [row.row.id for row in rows[:-1] if "shift" not in row.nulls]
+        short = [story.name for story in stories if "shift" not in nulls[story.name]]
         said = f"too short to be shifted by more than {sampling.least:g}: {', '.join(short[:5])}"
         notes += [said + (f" and {len(short) - 5} more" if len(short) > 5 else "")] if short else []
-    if not rows[-1].nulls:
+    if not nulls[ALL]:
         notes.append("uncontrolled: no null says what these scores are worth")
     return notes
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from medpipe.cli.box_truth import is_stream
 from medpipe.cli.exits import BAD_STREAM, NO_STREAM, Fatal
 from medpipe.cli.inputs import InputOptions, enumerate_items
 from medpipe.cli.load import load
@@ -35,10 +36,11 @@ class TrueTexts(TextStream):
     times: dict[str, float] = field(default_factory=dict)
 
 
-def read_texts(path: str, key: str) -> TextStream:
+def read_texts(paths: Sequence[str], key: str) -> TextStream:
     """What was decoded, without the true text in sight. Fatal 65 and 66 when it cannot be scored."""
+    path = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
     found = TextStream(path)
-    for record in _records(path, found):
+    for record in _records(paths, found):
         if record.get(_FORCED):
             raise Fatal(
                 BAD_STREAM, f"{path}: {record['id']} is {_FORCED}: such text repeats what it was given; decode freely"
@@ -51,7 +53,7 @@ def read_texts(path: str, key: str) -> TextStream:
 def read_true_texts(path: str, key: str, by: str, order: str) -> TrueTexts:
     """What was there. Fatal 65 and 66 when it cannot serve."""
     found = TrueTexts(path)
-    for record in _records(path, found):
+    for record in _records([path], found):
         ident = record["id"]
         found.texts[ident] = _text(record, key, path)
         if record.get(by) is not None:
@@ -66,13 +68,23 @@ def read_true_texts(path: str, key: str, by: str, order: str) -> TrueTexts:
     return found
 
 
-def _records(path: str, found: TextStream) -> Iterator[Record]:
+def holds_texts(path: str, key: str) -> bool:
+    """Whether a file is a stream of which the first good record has text, and is no image with boxes."""
+    if not Path(path).is_file() or not is_stream(path):
+        return False
+    record = next(_records([path], TextStream(path)), {})
+    return key in record and "boxes" not in record
+
+
+def _records(paths: Sequence[str], found: TextStream) -> Iterator[Record]:
     """The good records of a stream, each id once."""
-    if path != "-" and not Path(path).is_file():
-        raise Fatal(NO_STREAM, f"{path}: no such file")
-    options = InputOptions([path])
+    for path in paths:
+        if path != "-" and not Path(path).is_file():
+            raise Fatal(NO_STREAM, f"{path}: no such file")
+    options, where = InputOptions(list(paths)), paths[0]
     try:
         for item in enumerate_items(options):
+            where = item.path if len(paths) > 1 else where
             record = load(item, ReadOptions(), keep_source=False)[0]
             if "error" in record:
                 found.errors += 1
@@ -80,7 +92,7 @@ def _records(path: str, found: TextStream) -> Iterator[Record]:
                 yield record
     except FormatError as error:
         said = str(error)
-        raise Fatal(BAD_STREAM, said if said.startswith(path) else f"{path}: {said}") from None
+        raise Fatal(BAD_STREAM, said if said.startswith(where) else f"{where}: {said}") from None
     finally:
         options.close()
 

@@ -145,7 +145,7 @@ def say(command: str, message: str) -> None:
 def draw(folder: Path, title: str) -> None:
     """curves.png, of the metrics in a folder."""
     from medpipe.core.draw.curves import draw_curves
-    from medpipe.core.draw.ecg import render
+    from medpipe.core.draw.render import render
 
     lines = [orjson.loads(line) for line in (folder / METRICS).read_bytes().splitlines()]
     write_whole(render(draw_curves(lines, title), "png", dpi=130), str(folder / "curves.png"))

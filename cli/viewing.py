@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import typer
 
-from medpipe.cli.exits import BAD_STREAM, GOOD, NO_STREAM, SOME_FAILED, WRITE_FAILED, Fatal
+from medpipe.cli.exits import BAD_STREAM, GOOD, NO_STREAM, SOME_FAILED, USAGE, WRITE_FAILED, Fatal
 from medpipe.cli.inputs import InputOptions, enumerate_items
 from medpipe.cli.load import load
 from medpipe.cli.process import EXPECTED
@@ -53,6 +53,9 @@ class View:
     quiet: bool
     attention: str | None = None
     truth: str | None = None
+    nulls: Sequence[tuple[str, str]] = ()
+    panels: Sequence[str] = ()
+    least: float = 30.0
 
     @property
     def folder(self) -> bool:
@@ -73,6 +76,13 @@ def draw_all(command: str, view: View, inputs: list[str], id_scheme: str) -> int
     if not inputs and sys.stdin.isatty():
         raise Fatal(2, "no input: give a file, or pipe a stream in (--help shows how)")
     kind = view.kind
+    if view.truth is not None and _is_of_text(view.truth):
+        from medpipe.cli.text_stories import TextSources
+        from medpipe.cli.view_text import draw_texts
+
+        return draw_texts(command, view, TextSources([inputs or ["-"]], view.truth, view.nulls))
+    if view.nulls or view.panels:
+        raise Fatal(USAGE, "--null and --panels go with decoded text, and --truth FILE with the windows of fmri-align")
     options = InputOptions(inputs or ["-"], id_scheme=id_scheme, pictures=True)
     drawn, failed, more = 0, 0, False
     try:
@@ -81,7 +91,7 @@ def draw_all(command: str, view: View, inputs: list[str], id_scheme: str) -> int
             name = str(record["id"])
             try:
                 picture = draw(record, view, kind)
-                write_whole(picture, _target(view, name, kind))
+                write_whole(picture, target(view, name, kind))
                 drawn += 1
             except EXPECTED as error:
                 failed += 1
@@ -101,6 +111,15 @@ def draw_all(command: str, view: View, inputs: list[str], id_scheme: str) -> int
     return SOME_FAILED if failed else GOOD
 
 
+def _is_of_text(truth: str) -> bool:
+    """Whether the truth is of windows of text, not of boxes. Fatal 66."""
+    from medpipe.cli.text_streams import holds_texts
+
+    if truth != "-" and not Path(truth).exists():
+        raise Fatal(NO_STREAM, f"{truth}: no such file")
+    return holds_texts(truth, "text")
+
+
 def _records(options: InputOptions, view: View) -> Iterator[Record]:
     for path in options.inputs:
         if path != "-" and not Path(path).exists() and not Path(f"{path}.hea").exists():
@@ -113,7 +132,8 @@ def _records(options: InputOptions, view: View) -> Iterator[Record]:
         yield from (record for record in found if view.record in (None, record["id"]))
 
 
-def _target(view: View, name: str, kind: str) -> str:
+def target(view: View, name: str, kind: str) -> str:
+    """The file of a picture: -o, or one of the record's name in that folder, which is made. Fatal 74."""
     if not view.folder:
         return view.output
     path = Path(view.output) / f"{record_name(name)}.{kind}"
@@ -126,7 +146,8 @@ def _target(view: View, name: str, kind: str) -> str:
 
 def draw(record: Record, view: View, kind: str) -> bytes:
     """The picture of one record; FormatError when it has no signal to draw."""
-    from medpipe.core.draw.ecg import draw_ecg, render
+    from medpipe.core.draw.ecg import draw_ecg
+    from medpipe.core.draw.render import render
 
     if "error" in record:
         error = record["error"]
@@ -136,6 +157,10 @@ def draw(record: Record, view: View, kind: str) -> bytes:
     record = with_image(record, view.read)
     if is_array(record.get("image")):
         return _draw_image(record, view, kind)
+    if isinstance(record.get("text"), str) and "signal" not in record:
+        raise FormatError(
+            "no-truth", "text is drawn beside what was there: --truth FILE with the windows of fmri-align"
+        )
     if view.leads:
         from medpipe.cli.ecg_select import select_leads
 
@@ -186,7 +211,7 @@ def draw(record: Record, view: View, kind: str) -> bytes:
 
 def _draw_image(record: Record, view: View, kind: str) -> bytes:
     from medpipe.cli.view_image import image_figure
-    from medpipe.core.draw.ecg import render
+    from medpipe.core.draw.render import render
 
     title = view.title if view.title is not None else str(record["id"])
     figure = image_figure(record, title, _truth(view.truth) if view.truth is not None else None)

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import math
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -188,27 +182,3 @@ def _short(text: str, width_mm: float) -> str:
     text = " ".join(text.split())
     most = max(12, int(width_mm / 2.1))
     return text if len(text) <= most else f"\N{HORIZONTAL ELLIPSIS}{text[1 - most :]}"
-
-
-@contextmanager
-def _any_script() -> Iterator[None]:
-    """A letter that the font lacks is a box, and no reason to warn."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        yield
-
-
-def render(figure: Figure, kind: str, dpi: int = 150) -> bytes:
-    """The figure as `png` or `svg`; the same figure gives the same bytes."""
-    out = io.BytesIO()
-    if kind == "png":
-        FigureCanvasAgg(figure)
-        with _any_script():
-            figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
-    elif kind == "svg":
-        FigureCanvasSVG(figure)
-        with _any_script(), matplotlib.rc_context({"svg.hashsalt": "medpipe", "svg.fonttype": "path"}):
-            figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    else:
-        raise ValueError(f"a picture is png or svg, not {kind}")
-    return out.getvalue()

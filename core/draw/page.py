@@ -59,12 +59,16 @@ def html_page(
                 "Quality", [(escape(name.replace("_", " ")), escape(_plain(value))) for name, value in quality.items()]
             )
         )
+    return page(title, f"<figure>{picture}</figure><section>{''.join(tables)}</section>", _NOTE)
+
+
+def page(title: str, body: str, note: str, style: str = "") -> bytes:
+    """Markup under a heading, UTF-8: `title` and `note` are text, `body` and `style` go in as they are."""
     parts = [
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>{escape(title)}</h1><figure>{picture}</figure><section>{''.join(tables)}</section>",
-        f"<footer>{_NOTE}</footer></body></html>\n",
+        f"<title>{escape(title)}</title><style>{_STYLE}{style}</style></head><body>",
+        f"<h1>{escape(title)}</h1>{body}<footer>{escape(note)}</footer></body></html>\n",
     ]
     return "".join(parts).encode()
 

@@ -142,7 +142,7 @@ def _train_one(plan: Plan, folder: Path, kept: NDArray[np.bool_], soft: Tensor |
 
 def _draw(folder: Path) -> None:
     from medpipe.core.draw.curves import draw_curves
-    from medpipe.core.draw.ecg import render
+    from medpipe.core.draw.render import render
 
     lines = [json.loads(line) for line in (folder / METRICS).read_text("utf-8").splitlines()]
     picture = render(draw_curves(lines, folder.name), "png", dpi=130)

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 from simulated import ecg
 
-from medpipe.core.draw.ecg import draw_ecg, render
+from medpipe.core.draw.ecg import draw_ecg
 from medpipe.core.draw.layout import STANDARD, arrange
+from medpipe.core.draw.render import render
 
 LEADS = list(STANDARD)
 

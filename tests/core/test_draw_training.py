@@ -7,7 +7,8 @@ import pytest
 from simulated import ecg
 
 from medpipe.core.draw.curves import draw_curves
-from medpipe.core.draw.ecg import draw_ecg, render
+from medpipe.core.draw.ecg import draw_ecg
+from medpipe.core.draw.render import render
 from medpipe.core.draw.saliency import Saliency
 from medpipe.formats.leads import STANDARD_12
 

@@ -4,8 +4,9 @@ import re
 
 from simulated import ecg
 
-from medpipe.core.draw.ecg import draw_ecg, render
+from medpipe.core.draw.ecg import draw_ecg
 from medpipe.core.draw.page import html_page
+from medpipe.core.draw.render import render
 
 EVIL = "<script>alert(1)</script>"
 
