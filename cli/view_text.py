@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+import numpy as np
+
 from medpipe.cli.exits import BAD_STREAM, GOOD, SOME_FAILED, Fatal
 from medpipe.cli.publish import write_whole
 from medpipe.cli.report import printable
@@ -76,10 +78,12 @@ def _title(page: Sequence[ScoredStory], sources: TextSources) -> str:
 def _picture(made: Decoding, view: View, title: str) -> bytes:
     """Raises ValueError where nothing is as late as --from."""
     title, panels = view.title if view.title is not None else title, view.panels or PANELS
+    # Windows may lie before the words: without --from they are shown too.
+    begin = view.begin or -np.inf
     if view.kind == "html":
         from medpipe.core.draw.decoding_page import decoding_page
 
-        return decoding_page(made, title, panels, view.begin)
+        return decoding_page(made, title, panels, begin)
     from medpipe.core.draw.render import render
 
-    return render(draw_decoding(made, title, panels, view.begin), view.kind, dpi=view.dpi)
+    return render(draw_decoding(made, title, panels, begin), view.kind, dpi=view.dpi)

@@ -54,7 +54,7 @@ class Decoding:
         return [*said, *(ps or ["uncontrolled: no null"])]
 
 
-def draw_decoding(decoding: Decoding, title: str, panels: Sequence[str] = PANELS, begin: float = 0.0) -> Figure:
+def draw_decoding(decoding: Decoding, title: str, panels: Sequence[str] = PANELS, begin: float = -np.inf) -> Figure:
     """The page.
 
     Args:

@@ -39,7 +39,7 @@ _NOTE: Final = "Blue: in both texts of a window; bold: and not in most windows o
 _TAGS: Final = {Mark.common: "i", Mark.telling: "b"}
 
 
-def decoding_page(decoding: Decoding, title: str, panels: Sequence[str] = PANELS, begin: float = 0.0) -> bytes:
+def decoding_page(decoding: Decoding, title: str, panels: Sequence[str] = PANELS, begin: float = -np.inf) -> bytes:
     """The page, UTF-8: see draw_decoding. All windows stand on it, however many."""
     parts = []
     above = [name for name in panels if name != "text"]

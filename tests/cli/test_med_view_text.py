@@ -147,3 +147,12 @@ def test_what_cannot_be_drawn_is_one_clear_line(
     assert done.returncode == code and said in " ".join(done.stderr.decode().split()), done.stderr
     assert b"Traceback" not in done.stderr and not (tmp_path / "x.png").exists()
     assert code == 2 or len(done.stderr.splitlines()) == 1
+
+
+def test_windows_before_the_words_are_shown_unless_a_start_is_given(run: Run, folder: Path, tmp_path: Path) -> None:
+    truth = [{**window("a", number), "t0": 20.0 * number - 30} for number in range(8)]
+    write(tmp_path / "true.jsonl", [{key: one[key] for key in ("id", "story", "t0", "text")} for one in truth])
+    options = ["found.jsonl", "--truth", tmp_path / "true.jsonl", "--panels", "text"]
+    assert "<td>-0:30</td>" in page(run, folder, *options)
+    late = page(run, folder, *options, "--from", "5")
+    assert "<td>-0:30</td>" not in late and "<td>0:10</td>" in late
