@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from medpipe.core.errors import InputError
 
-
 # How stories are held out: each by itself, in so many parts of their order, or those of the same number together.
 Folds = int | Sequence[int] | None
 
