@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.core.fmri.ridge_dual import Dual
-from medpipe.core.fmri.ridge_primal import Primal
+from medpipe.core.fmri.ridge_dual import Dual, DualFold
+from medpipe.core.fmri.ridge_primal import Primal, PrimalFold
 from medpipe.core.fmri.targets import Folds, Stored, Targets
 
 # Tang et al. 2023 take ten from 10 to 1000 and square them.
@@ -120,7 +120,8 @@ def held_out(
         InputError: as `fit_ridge`.
     """
     known = Targets.of(features, targets, folds)
-    for place, fold in enumerate(_solver(features, known, block).folds()):
+    found: Iterator[PrimalFold | DualFold] = _solver(features, known, block).folds()
+    for place, fold in enumerate(found):
         for columns in _blocks(known.count, block):
             held = fold.held_out(columns)
             shrunk = (1 / (fold.strengths[:, None] + penalties[columns])).astype(np.float32)
