@@ -47,6 +47,11 @@ class LmWords:
         """Of vectors."""
         return int(self._embeddings.embedding_dim if self.layer == 0 else self.model.config.hidden_size)
 
+    @property
+    def tokens(self) -> int:
+        """How many it tells apart."""
+        return int(self.model.get_output_embeddings().weight.shape[0])
+
     def words(self, candidates: Iterable[str]) -> dict[str, int]:
         """Those that are one token behind a blank, with the token."""
         made = {word: self.ids(word)[0] for word in candidates if len(self.ids(word)) == 1}

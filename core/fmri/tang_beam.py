@@ -7,7 +7,6 @@ likely the responses are then; the texts under which they are likeliest go on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -39,12 +38,12 @@ class Beam:
         self._placement, self._before = placement, settings.seconds / tr
 
     def search(
-        self, counts: Sequence[int], texts: GrowingTexts, chance: np.random.Generator | None = None
+        self, counts: NDArray[np.int64], texts: GrowingTexts, chance: np.random.Generator | None = None
     ) -> tuple[list[str], NDArray[np.float32]]:
         """The words of a run and their vectors [words, features].
 
         Args:
-            counts: words of each volume.
+            counts: words of each volume, [volumes].
             texts: of the run, not grown yet.
             chance: draws likelihoods in the place of the responses', a null with the same times of words.
         """

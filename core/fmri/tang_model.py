@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Final
 
 import numpy as np
@@ -116,7 +117,9 @@ class TangModel:
         }  # fmt: skip
         if long:
             features = [runs[place].features for place in long]
-            found = identify([decoded[place] for place in long], features, rng, WINDOW, _SHIFTS, least)
+            # No more shifts than there are: p cannot be below what they can show.
+            shifts = min(_SHIFTS, prod(len(one) - 2 * least + 1 for one in features))
+            found = identify([decoded[place] for place in long], features, rng, WINDOW, shifts, least)
             made |= {"identification": found.rank_accuracy, "identification_top1": found.top1, "p": found.p,
                      "windows": found.windows}  # fmt: skip
         return made

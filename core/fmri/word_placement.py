@@ -17,7 +17,7 @@ Placement = Literal["lanczos", "sum"]
 LOBES: Final = 3
 
 
-def even_times(counts: Sequence[int]) -> NDArray[np.float64]:
+def even_times(counts: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
     """When each word is said, in volumes, of volumes with so many words; [words]."""
     parts = [volume + (np.arange(count) + 0.5) / count for volume, count in enumerate(counts) if count > 0]
     return np.concatenate(parts) if parts else np.empty(0)
