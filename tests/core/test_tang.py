@@ -10,13 +10,14 @@ from medpipe.core.fmri.language_models import open_causal
 from medpipe.core.fmri.lm_words import LmWords
 from medpipe.core.fmri.next_words import NextWords
 from medpipe.core.fmri.response_likelihood import GrowingTexts, ResponseLikelihood
-from medpipe.core.fmri.ridge import RidgeFit
+from medpipe.core.fmri.ridge import RidgeFit, fit_ridge
 from medpipe.core.fmri.run_layout import RunLayout, standardised
 from medpipe.core.fmri.simulated_responses import simulated_responses
 from medpipe.core.fmri.story import make_story, read_topics
 from medpipe.core.fmri.tang_beam import Beam
 from medpipe.core.fmri.tang_model import HeardRun, TangModel, noise_covariance
 from medpipe.core.fmri.tang_settings import beam_settings, tang_settings
+from medpipe.core.fmri.voxel_scores import correlation
 from medpipe.core.fmri.word_placement import even_times, on_volumes, placed, reach
 
 DELAYS = (1, 2)
@@ -85,8 +86,6 @@ def test_runs_of_one_story_are_held_out_together() -> None:
     together = FirModel.fit(x, y, DELAYS, (1.0, 10.0), folds=[0, 1, 0, 1])
     joined = [np.concatenate([delayed_of(together, x[a]), delayed_of(together, x[b])]) for a, b in ((0, 2), (1, 3))]
     pairs = [np.concatenate([y[0], y[2]]), np.concatenate([y[1], y[3]])]
-    from medpipe.core.fmri.ridge import fit_ridge
-
     assert together.ridge.losses == pytest.approx(fit_ridge(joined, pairs, (1.0, 10.0)).losses, rel=1e-5)
     with pytest.raises(InputError, match="two at least"):
         FirModel.fit(x, y, DELAYS, folds=[0, 0, 0, 0])
@@ -150,7 +149,7 @@ def test_a_words_vector_depends_on_the_words_before_it_and_nothing_else() -> Non
         LmWords(model, tokenizer, 3, 3)
 
 
-SECONDS, VOLUMES = [160.0] * 5, 36
+SECONDS, VOLUMES = [240.0] * 5, 40
 
 
 @pytest.fixture(scope="module")
@@ -178,8 +177,8 @@ def test_stories_held_out_are_encoded_decoded_and_identified(listener) -> None:
     model, _, runs, _ = listener
     found = model.evaluate(runs[4:], 2.0, np.random.default_rng(0))
     assert found["encoding_r"] > 0.2 and found["encoding_r_top"] > 0.35 and found["word_rate_r"] > 0.3
-    # 61 shifts are possible: none does as well.
-    assert found["identification"] > 0.75 and found["p"] == pytest.approx(1 / 62) and found["windows"] == 9
+    # 101 shifts are possible: none does as well.
+    assert found["identification"] > 0.75 and found["p"] == pytest.approx(1 / 102) and found["windows"] == 13
     assert len(model.voxels) == 50 and (np.diff(model.scores) <= 0).all()
     counts = model.rate.counts(runs[4].responses[:, model.voxels])
     assert np.corrcoef(counts, runs[4].words)[0, 1] > 0.3
@@ -195,16 +194,10 @@ def test_decoded_words_are_better_than_those_of_random_likelihoods(listener) -> 
 
     def decoded(chance: np.random.Generator | None) -> tuple[float, float]:
         told, vectors = beam.search(counts, GrowingTexts(model.likelihood, projected, 1), chance)
-        assert len(told) == counts.sum()
-        ends = np.cumsum(counts)
-        shares = []
-        for start in range(5, VOLUMES - 6, 6):
-            said = set(told[ends[start - 1] : ends[start + 5]])
-            true = {word for volume in heard[start : start + 6] for word in volume}
-            shares.append(len(said & true) / len(true))
+        assert len(told) == counts.sum() == len(vectors)
         features = on_volumes(vectors, even_times(counts), VOLUMES, "sum")
-        return float(np.mean(shares)), float(model.likelihood.log_ratios(projected, features).sum())
+        alike = correlation(runs[4].features[:VOLUMES], features)
+        return float(alike.mean()), float(model.likelihood.log_ratios(projected, features).sum())
 
-    found, null = decoded(None), [decoded(np.random.default_rng(seed)) for seed in range(3)]
-    assert found[0] > max(share for share, _ in null) and found[1] > max(ratio for _, ratio in null) + 100
-    assert decoded(None) == found
+    found, null = decoded(None), [decoded(np.random.default_rng(seed)) for seed in range(2)]
+    assert found[0] > max(r for r, _ in null) + 0.05 and found[1] > max(ratio for _, ratio in null) + 100
