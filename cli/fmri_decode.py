@@ -64,7 +64,7 @@ def fmri_decode(
     are written together where --batch-size does not say otherwise.
 
     A model of --stage ridge searches for the words of whole runs (Tang et al. 2023), whose windows must stand together,
-    and adds log_likelihood, that of a window's responses over that of none of its words, in nats. --set beam=50 is
+    and adds log_likelihood, that of a window's responses over that without any word, in nats. --set beam=50 is
     faster than its 200; there are extensions, nucleus, ratio and seconds too.
     """
     check_finite("--temperature", temperature)

@@ -91,12 +91,12 @@ class Job:
 def run_job(job: Job) -> int:
     """Run to the end, or to a signal; the exit code. Raises Fatal and BrokenPipeError."""
     options = input_options(job.run, job.columns, pictures=job.read is not None and job.read.pictures)
-    options.runs = job.runs
     target = job.target or choose(job.run.output, job.refs, check=job.check, folders=job.folders)
     if job.run.resume and target.path is None and not job.check:
         raise typer.BadParameter("--resume needs -o FILE: a pipe keeps no state")
     if job.run.resume and target.complete():
         return _complete(job, target, options)
+    options.runs = job.runs
     stop = StopRequest()
     stop.install()
     pool = Pool(lambda: job.processor(target.encode), job.run.worker_count)
