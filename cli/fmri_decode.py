@@ -22,6 +22,7 @@ class Null(StrEnum):
 
     noise = "noise"
     prompt_free = "prompt-free"
+    random_likelihood = "random-likelihood"
 
 
 def fmri_decode(
@@ -31,7 +32,10 @@ def fmri_decode(
     ] = ...,  # type: ignore[assignment]
     null_input: Annotated[
         Null | None,
-        typer.Option("--null-input", help="Noise with each voxel's mean, spread and memory; or no prompt at all."),
+        typer.Option(
+            "--null-input",
+            help="Noise with each voxel's mean, spread and memory; no prompt at all; of ridge, likelihoods by chance.",
+        ),
     ] = None,
     tokens: Annotated[
         int | None, typer.Option("--tokens", metavar="N", min=1, help="The most of a text. Default: as trained.")
@@ -42,6 +46,12 @@ def fmri_decode(
     top_p: Annotated[
         float, typer.Option("--top-p", metavar="SHARE", min=0.001, max=1, help="Draw from the likeliest of this share.")
     ] = 1.0,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Of a ridge model's search: beam, extensions, ...; repeatable."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of what is drawn.")] = 0,
     seen: Annotated[
         bool, typer.Option("--seen", help="Decode stories that the model has learnt from too; records say so.")
@@ -68,6 +78,10 @@ def fmri_decode(
     window of a story that the model has learnt from, under any name, fails unless --seen allows it. The text stage of a
     model writes from the true text: the ceiling of what a prompt can say, and no decoding. Sixteen windows are written
     together where --batch-size does not say otherwise.
+
+    A model of --stage ridge searches for the words of whole runs (Tang et al. 2023), whose windows must stand together,
+    and adds log_likelihood, that of a window's responses over that without any word, in nats. --set beam=50 is
+    faster than its 200; there are extensions, nucleus, ratio and seconds too.
     """
     check_finite("--temperature", temperature)
     check_finite("--top-p", top_p)
@@ -75,24 +89,37 @@ def fmri_decode(
     check_finite("--start", start)
     given = scan.ScanOptions(mask, labels, confounds, tr, bids, subject, task, session, run_label, space)
     given.check()
-    from medpipe.cli.fmri_decoding import FmriDecoding
+    from medpipe.cli.fmri_ridge_decoding import RidgeDecoding, is_ridge
     from medpipe.cli.fmri_side_inputs import side_inputs
     from medpipe.cli.runner import Job, run_job
     from medpipe.formats.registry import ReadOptions
 
-    settings: dict[str, Any] = {
-        "model": model, "null": null_input and str(null_input), "tokens": tokens, "temperature": temperature,
-        "top_p": top_p, "seed": seed, "seen": seen,
-    }  # fmt: skip
+    ridge, null = is_ridge(model), null_input and str(null_input)
+    settings: dict[str, Any] = {"model": model, "null": null, "seed": seed, "seen": seen}
+    if ridge:
+        if tokens is not None or temperature or top_p < 1:
+            raise typer.BadParameter("--tokens, --temperature and --top-p are of BP-GPT's models, this one searches")
+        if given != scan.ScanOptions() or start is not None:
+            raise typer.BadParameter("a model of --stage ridge reads windows of fmri-align, no scans")
+        settings["beam"] = RidgeDecoding.settings(changes or [], null)
+    else:
+        if changes or null_input is Null.random_likelihood:
+            raise typer.BadParameter("--set and random-likelihood are of models of --stage ridge")
+        settings |= {"tokens": tokens, "temperature": temperature, "top_p": top_p}
     side = side_inputs(run, given)
 
     def prepare() -> tuple[Transform, str]:
+        from medpipe.cli.fmri_decoding import FmriDecoding
+
+        if ridge:
+            search = RidgeDecoding.open(settings, run.device)
+            return search.transform, search.label
         decoding = FmriDecoding.open(settings, run.device, run.batch_size)
         decoding.take_scans(NAME, side, tr, start, quiet=run.quiet)
         return decoding.transform, decoding.label
 
     results = {**settings, "tr": tr, "start": start, **side.digests()}
-    return run_job(Job(NAME, run, prepare, results, read=ReadOptions(run.fs, series=True)))
+    return run_job(Job(NAME, run, prepare, results, read=ReadOptions(run.fs, series=True), runs=ridge))
 
 
 app = record_command(NAME, fmri_decode)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -16,13 +15,12 @@ from torch import Tensor
 from medpipe.cli.exits import BAD_STREAM, UNAVAILABLE, USAGE, Fatal
 from medpipe.cli.fmri_scan_windows import ScanWindows
 from medpipe.cli.fmri_side_inputs import SideInputs
-from medpipe.cli.fmri_window_index import disagreement, window_facts
+from medpipe.cli.fmri_window_check import check_kind, check_unseen, generator_of, leak_of, texts_of
 from medpipe.cli.process import EXPECTED, Failed, Outcome, bare
 from medpipe.core.errors import InputError, ModelError
 from medpipe.core.fmri.bpgpt_folder import BpGpt, open_bpgpt
 from medpipe.core.fmri.heard_text import by_volume
 from medpipe.core.fmri.prompt_decoding import DecodeOptions, Written, write
-from medpipe.core.fmri.story_leaks import SHARE_OF_WINDOW, grams, leak
 from medpipe.core.fmri.text_prompt import TextEncoder
 from medpipe.formats.arrays import is_array, materialise
 from medpipe.formats.jsonl import Record
@@ -119,32 +117,21 @@ class FmriDecoding:
     def _check(self, record: Record) -> None:
         """Raises InputError for a record that is no window, or none for this model."""
         # A scan of which nobody knows the words is a window by its responses.
-        if self._volumes(record) is None and (self.bert is not None or not is_array(record.get("responses"))):
+        if texts_of(record) is None and (self.bert is not None or not is_array(record.get("responses"))):
             raise InputError(
                 "not-a-window", "the record is no window of fmri-align: it has no tr_texts and no responses"
             )
-        said = self.model.said
-        if said["stage"] == "brain" and (differs := disagreement(window_facts(record), said)):
-            raise InputError("wrong-windows", f"the window {differs}")
-        if not self.seen and (why := self._leak(record)):
-            raise InputError("learnt-from", f"the model has learnt from this story: {why}; --seen allows it")
-
-    @staticmethod
-    def _volumes(record: Record) -> list[str] | None:
-        found = record.get("tr_texts")
-        good = isinstance(found, list) and found and all(isinstance(text, str) for text in found)
-        return found if good else None
-
-    def _leak(self, record: Record) -> str | None:
-        words = " ".join(filter(None, self._volumes(record) or [])).split()
-        return leak(str(record.get("story")), grams(words), self.model.stories, SHARE_OF_WINDOW)
+        if self.model.said["stage"] == "brain":
+            check_kind(record, self.model.said)
+        if not self.seen:
+            check_unseen(record, self.model.stories)
 
     def _given(self, record: Record) -> Any:
         """What the prompt of a record is made from. Raises InputError, FormatError."""
         if self.null == "prompt-free":
             return None
         if self.bert is not None:
-            return " ".join(filter(None, self._volumes(record) or []))
+            return " ".join(filter(None, texts_of(record) or []))
         shape = tuple(self.model.said["shape"])
         responses: Any = record.get("responses")
         if not is_array(responses) or len(responses.shape) != 2:
@@ -159,9 +146,7 @@ class FmriDecoding:
         return values
 
     def _rng(self, record: Record, use: str) -> np.random.Generator:
-        """Of a record alone: the same whatever stands beside it."""
-        digest = hashlib.sha256(f"{self.seed}\0{use}\0{record['id']}".encode("utf-8", "surrogatepass")).digest()
-        return np.random.default_rng(list(digest))
+        return generator_of(self.seed, use, record["id"])
 
     def _written(self, records: list[Record], given: list[Any]) -> list[Written]:
         """All together, in a batch of one size, so that nothing depends on neighbours."""
@@ -169,7 +154,7 @@ class FmriDecoding:
         if self.options.temperature:
             draws = [self._rng(record, "tokens").random(self.options.tokens) for record in records]
         usual = self.model.said.get("volumes", 0)
-        volumes = [len(self._volumes(record) or []) or usual for record in records]
+        volumes = [len(texts_of(record) or []) or usual for record in records]
         return write(self.model.lm, self._prompts(given), volumes, self.options, draws)
 
     @torch.inference_mode()
@@ -194,7 +179,7 @@ class FmriDecoding:
         out |= {"text": " ".join(filter(None, parts)), "tr_texts": parts,
                 "token_logprobs": [round(log, 5) for log in written.logs], "n_tokens": len(written.ids),
                 "ended": written.ended, "decoder": self.facts}  # fmt: skip
-        return out | ({"seen": True} if self.seen and self._leak(record) else {})
+        return out | ({"seen": True} if self.seen and leak_of(record, self.model.stories) else {})
 
 
 def _groups(records: Iterable[Record], count: int) -> Iterator[list[Record]]:

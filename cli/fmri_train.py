@@ -14,10 +14,11 @@ NAME = "fmri-train"
 
 
 class Stage(StrEnum):
-    """Which prompt is learnt."""
+    """What is learnt: one of the prompts, or linear models."""
 
     text = "text"
     brain = "brain"
+    ridge = "ridge"
 
 
 def fmri_train(
@@ -25,19 +26,22 @@ def fmri_train(
         list[str] | None, typer.Argument(metavar="WINDOWS", help="Streams of fmri-align.", show_default=False)
     ] = None,
     stage: Annotated[
-        Stage, typer.Option("--stage", help="text first, without responses; then brain, for a subject.")
+        Stage, typer.Option("--stage", help="text first, without responses, then brain; or ridge, the baseline.")
     ] = ...,  # type: ignore[assignment]
     output: train_options.Output = ...,  # type: ignore[assignment]
     preset: Annotated[
-        str, typer.Option("--preset", metavar="NAME", help="bp-gpt, bp-gpt-released, bp-gpt-fixed.")
-    ] = "bp-gpt-fixed",
+        str | None,
+        typer.Option(
+            "--preset", metavar="NAME", help="bp-gpt, bp-gpt-released, bp-gpt-fixed (default); of ridge tang."
+        ),
+    ] = None,
     changes: train_options.Changes = None,
     lm: Annotated[
         str | None,
         typer.Option(
             "--lm",
             metavar="NAME",
-            help="Language model: a folder, a hub name, or small. Default: openai-community/gpt2.",
+            help="Language model: a folder, a hub name, or small. Default: openai-community/gpt2, of ridge openai-gpt.",
         ),
     ] = None,
     bert: Annotated[
@@ -47,7 +51,10 @@ def fmri_train(
         ),
     ] = None,
     text: Annotated[
-        str | None, typer.Option("--text", metavar="FOLDER", help="Of --stage text, which --stage brain goes on from.")
+        str | None,
+        typer.Option(
+            "--text", metavar="FOLDER", help="Of --stage text, which brain goes on from; for ridge its model."
+        ),
     ] = None,
     test: Annotated[
         list[str] | None,
@@ -73,12 +80,16 @@ def fmri_train(
     resume: train_options.Resume = False,
     quiet: train_options.Quiet = False,
 ) -> int:
-    """Train BP-GPT: a language model that writes what was heard behind a prompt of vectors.
+    """Train BP-GPT: a language model that writes what was heard behind a prompt of vectors. Or fit its baseline.
 
     The text stage learns the prompt of a text, and the language model with it; the brain stage an encoder of responses,
     pulled to that prompt. FOLDER gets best/, chosen on whole stories held out, and last/, which fmri-decode --model
     FOLDER opens, with metrics.jsonl, curves.png and the state that --resume goes on from. Several processes: torchrun
     --nproc-per-node 4 --no-python fmri-train ...
+
+    --stage ridge fits linear models (Tang et al. 2023) to whole stories, of windows without a lag: encoding of the word
+    vectors of the language model with delays of 1 to 4 volumes, decoding, and the number of words. Words lie evenly in
+    their volumes. FOLDER gets the models; metrics.jsonl scores stories that were held out.
     """
     from medpipe.cli.fmri_training import FmriRun, train
     from medpipe.cli.training_loop import LoopOptions
@@ -87,14 +98,22 @@ def fmri_train(
         output=output, max_steps=max_steps, device=device, threads=threads, compile=compile_it,
         checkpoint_every=checkpoint_every, validate_every=validate_every, resume=resume, quiet=quiet,
     )  # fmt: skip
-    return train(
-        NAME,
-        FmriRun(
-            inputs=inputs or [], files_from=files_from, stage=str(stage), preset=preset,
-            changes=train_options.changed(changes, epochs=epochs, batch=batch_size, seed=seed), lm=lm, bert=bert,
-            text=text, test=test or [], validation=validation, loop=loop,
-        ),
+    ridge = stage is Stage.ridge
+    run = FmriRun(
+        inputs=inputs or [], files_from=files_from, stage=str(stage),
+        preset=preset or ("tang" if ridge else "bp-gpt-fixed"),
+        changes=train_options.changed(changes, epochs=epochs, batch=batch_size, seed=seed), lm=lm, bert=bert,
+        text=text, test=test or [], validation=validation, loop=loop,
     )  # fmt: skip
+    if not ridge:
+        return train(NAME, run)
+    from medpipe.cli.fmri_ridge_training import train_ridge
+
+    given = {
+        "--bert": bert, "--epochs": epochs, "--batch-size": batch_size, "--max-steps": max_steps, "--resume": resume,
+        "--validate-every": validate_every, "--checkpoint-every": checkpoint_every, "--compile": compile_it,
+    }  # fmt: skip
+    return train_ridge(NAME, run, [name for name, value in given.items() if value])
 
 
 app = plain_command(NAME, fmri_train)

@@ -11,10 +11,11 @@ import torch
 import typer
 
 from medpipe.cli.exits import BAD_STREAM, USAGE, Fatal
-from medpipe.cli.fmri_window_index import Window, WindowIndex, read_windows, split_stories
+from medpipe.cli.fmri_story_split import StorySplit, counted, guard_tests, seen_stories, split_windows
+from medpipe.cli.fmri_window_index import Window, WindowIndex, read_windows
 from medpipe.cli.fmri_window_source import read_responses, window_batches
 from medpipe.cli.signals import StopRequest
-from medpipe.cli.train_options import listed_lines, overridden
+from medpipe.cli.train_options import overridden
 from medpipe.cli.training_loop import LoopOptions, Teller, draw, run_training, say
 from medpipe.cli.training_text import text_vectors
 from medpipe.core.fmri.bpgpt_folder import BpGpt, new_prompt, open_bpgpt
@@ -24,7 +25,6 @@ from medpipe.core.fmri.bpgpt_training import Learnt, train_bpgpt
 from medpipe.core.fmri.brain_encoder import BrainEncoder
 from medpipe.core.fmri.language_models import BERT, LM, SMALL, open_bert, open_lm
 from medpipe.core.fmri.matched_noise import VoxelNoise
-from medpipe.core.fmri.story_leaks import Grams, leak
 from medpipe.core.fmri.text_prompt import TextEncoder, TextMapper
 from medpipe.core.training import distributed
 from medpipe.core.training.loop import Outcome
@@ -66,24 +66,6 @@ class FmriRun:
         return made
 
 
-@dataclass(frozen=True, slots=True)
-class _Data:
-    """Windows to learn from and to choose by, and the words of all their stories."""
-
-    trained: WindowIndex
-    held: WindowIndex | None
-    stories: dict[str, Grams]
-
-    def parts(self) -> list[WindowIndex]:
-        return [self.trained, *([self.held] if self.held is not None else [])]
-
-    def facts(self) -> dict[str, Any]:
-        held = self.held.stories() if self.held is not None else []
-        data = {"windows": sum(len(part.windows) for part in self.parts()),
-                "digest": [part.digest() for part in self.parts()]}  # fmt: skip
-        return {"stories": {"trained": self.trained.stories(), "held": held}, "data": data}
-
-
 def train(command: str, run: FmriRun) -> int:
     """Train to the end or to a signal; the exit code."""
     settings = run.settings()
@@ -99,8 +81,8 @@ def _train(command: str, run: FmriRun, settings: BpGptSettings, device: torch.de
     if run.stage == "brain":
         facts = {name: index.agreed(name) for name in _AGREED} | {name: index.usual(name) for name in _USUAL}
     begun = open_bpgpt(run.text) if run.text is not None else None
-    data = _split(index, settings, run, begun)
-    _guard(run.test, data, begun)
+    data = split_windows(index, settings.validation_share, settings.seed, run.validation, begun)
+    guard_tests(run.test, seen_stories(data, begun))
     if first and not run.loop.quiet:
         say(command, _described(data, index, settings, facts, begun))
     steps = len(data.trained.windows) // (settings.batch * distributed.world())
@@ -113,7 +95,7 @@ def _train(command: str, run: FmriRun, settings: BpGptSettings, device: torch.de
     else:
         objective, bert, learnt = _brain_stage(begun, settings, data, facts["shape"])
     learnt = Learnt(
-        {**learnt.facts, **facts, **data.facts()}, _seen(data, begun), learnt.noise, learnt.bert
+        {**learnt.facts, **facts, **data.facts()}, seen_stories(data, begun), learnt.noise, learnt.bert
     )  # fmt: skip
     bert.model.to(device)
     beside = begun.place.parent if begun is not None else None
@@ -136,36 +118,7 @@ def _train(command: str, run: FmriRun, settings: BpGptSettings, device: torch.de
     return outcome
 
 
-def _split(index: WindowIndex, settings: BpGptSettings, run: FmriRun, begun: BpGpt | None) -> _Data:
-    """By the file of --validation; in the brain stage the stories that the text stage has held out; else by chance."""
-    listed = listed_lines("--validation", run.validation) if run.validation is not None else None
-    if listed is None and begun is not None and settings.validation_share > 0:
-        before = [story for story in index.stories() if story in begun.said["stories"]["held"]]
-        listed = before or None
-    trained, held = split_stories(index, settings.validation_share, settings.seed, listed)
-    learnt = trained.grams()
-    chooses = held.grams() if held is not None else {}
-    for story, own in chooses.items():
-        if why := leak(story, own, learnt):
-            raise Fatal(BAD_STREAM, f"held out and learnt from: {why}")
-    return _Data(trained, held, learnt | chooses)
-
-
-def _seen(data: _Data, begun: BpGpt | None) -> dict[str, Grams]:
-    """The words of every story that the model learns from or is chosen by, in both stages."""
-    return {**(begun.stories if begun is not None else {}), **data.stories}
-
-
-def _guard(test: list[str], data: _Data, begun: BpGpt | None) -> None:
-    """Fatal 65 where a story to be tested on is learnt from, or chooses."""
-    learnt = _seen(data, begun)
-    for path in test:
-        for story, own in read_windows([path], None, responses=False).grams().items():
-            if why := leak(story, own, learnt):
-                raise Fatal(BAD_STREAM, f"--test {path}: to be tested on and learnt from: {why}")
-
-
-def _text_stage(run: FmriRun, settings: BpGptSettings, data: _Data) -> tuple[TextObjective, TextEncoder, Learnt]:
+def _text_stage(run: FmriRun, settings: BpGptSettings, data: StorySplit) -> tuple[TextObjective, TextEncoder, Learnt]:
     texts = [window.text for window in data.trained.windows]
     lm, known = open_lm(run.lm or LM, texts, settings.seed)
     bert, of_bert = open_bert(run.bert or BERT, texts, settings.seed)
@@ -177,7 +130,7 @@ def _text_stage(run: FmriRun, settings: BpGptSettings, data: _Data) -> tuple[Tex
 
 
 def _brain_stage(
-    begun: BpGpt, settings: BpGptSettings, data: _Data, shape: list[int]
+    begun: BpGpt, settings: BpGptSettings, data: StorySplit, shape: list[int]
 ) -> tuple[BrainObjective, TextEncoder, Learnt]:
     mapper, own = begun.prompt, begun.settings
     if not isinstance(mapper, TextMapper):
@@ -210,11 +163,11 @@ def _prompt(stage: str, settings: BpGptSettings, shape: dict[str, int]) -> TextM
 
 
 def _described(
-    data: _Data, index: WindowIndex, settings: BpGptSettings, facts: dict[str, Any], begun: BpGpt | None
+    data: StorySplit, index: WindowIndex, settings: BpGptSettings, facts: dict[str, Any], begun: BpGpt | None
 ) -> str:
     held = data.held
-    chooses = f"{len(held.windows)} of {_counted(held)}" if held is not None else "none"
-    parts = [f"{len(data.trained.windows)} windows of {_counted(data.trained)} to train on, {chooses} to validate"]
+    chooses = f"{len(held.windows)} of {counted(held)}" if held is not None else "none"
+    parts = [f"{len(data.trained.windows)} windows of {counted(data.trained)} to train on, {chooses} to validate"]
     if held is None:
         parts.append("nothing is held out, so no best weights are chosen")
     elif begun is not None and (known := np.isin(held.stories(), begun.said["stories"]["trained"])).any():
@@ -224,8 +177,3 @@ def _described(
     if index.failed:
         parts.append(f"{index.failed} error records left out")
     return ", ".join(parts)
-
-
-def _counted(index: WindowIndex) -> str:
-    number = len(index.stories())
-    return f"{number} {'story' if number == 1 else 'stories'}"

@@ -135,7 +135,7 @@ def _window(record: Record, *, responses: bool) -> Window:
     shape = list(array.shape) if is_array(array) else None
     return Window(
         ident, story, str(record.get("parent", story)), list(volumes or []), array if responses else None,
-        window_facts(record) | {"shape": shape, "volumes": len(volumes or [])},
+        window_facts(record) | {"shape": shape, "volumes": len(volumes or []), "t0": record.get("t0")},
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from medpipe.cli.exits import BAD_STREAM, NO_STREAM, USAGE, Fatal
+from medpipe.cli.run_items import Found, by_run
 
 # Suffixes whose content need not be looked at to know that the file is one recording.
 _RECORDING = (".hea", ".dat", ".mat", ".edf", ".bdf", ".dcm", ".csv", ".tsv")
@@ -29,7 +30,7 @@ class Item(NamedTuple):
     """One input: a file, a line of a stream or a row of an HDF5 file."""
 
     position: int
-    kind: str  # file, line, cells (a table row as a line), row, repeat or failed
+    kind: str  # file, line, cells (a table row as a line), row, lines or rows (of a run), repeat or failed
     id: str
     path: str
     number: int  # of a line from 1, of a row from 0
@@ -41,7 +42,7 @@ class InputOptions:
     """Which inputs there are and how they are named.
 
     With `pictures`, folders are searched for pictures and volumes too. With `columns`, the rows of CSV and TSV files
-    are records of these columns; without, such a file is a recording.
+    are records of these columns; without, such a file is a recording. With `runs`, windows of one run are one input.
     """
 
     inputs: list[str]
@@ -51,6 +52,7 @@ class InputOptions:
     shard: tuple[int, int] | None = None
     columns: tuple[str, ...] | None = None
     pictures: bool = False
+    runs: bool = False
     _spool: list[str] = field(default_factory=list)
 
     def close(self) -> None:
@@ -128,7 +130,8 @@ def enumerate_items(options: InputOptions) -> Iterator[Item]:
 
     seen = SeenIds()
     position = -1
-    for position, (kind, ident, path, index, payload) in enumerate(_all_items(options)):
+    found = by_run(_all_items(options)) if options.runs else _all_items(options)
+    for position, (kind, ident, path, index, payload) in enumerate(found):
         if not seen.add(ident):
             path = "-" if kind == "spooled" else path
             kind, payload, ident = "repeat", ident.encode(), seen.repeat_name(ident)
@@ -136,10 +139,7 @@ def enumerate_items(options: InputOptions) -> Iterator[Item]:
             yield Item(position, kind, ident, path, index, payload)
 
 
-_Found = tuple[str, str, str, int, bytes]
-
-
-def _all_items(options: InputOptions) -> Iterator[_Found]:
+def _all_items(options: InputOptions) -> Iterator[Found]:
     from medpipe.cli.table_rows import is_table, table_rows
     from medpipe.formats.ids import path_id
 
@@ -191,7 +191,7 @@ def _looks_like_lines(stream: io.BufferedReader[Any]) -> bool:
     return len(start) > _LONG and b"\n" not in start and start.isascii() and start.decode().isprintable()
 
 
-def _standard_input(options: InputOptions) -> Iterator[_Found]:
+def _standard_input(options: InputOptions) -> Iterator[Found]:
     from medpipe.formats.compress import decompression_errors, open_decompressed
 
     try:
@@ -216,7 +216,7 @@ def _standard_input(options: InputOptions) -> Iterator[_Found]:
     yield from _lines(stream, "-", "stdin", options.id_scheme)
 
 
-def _rows(path: str, shown: str, ident: str, scheme: str) -> Iterator[_Found]:
+def _rows(path: str, shown: str, ident: str, scheme: str) -> Iterator[Found]:
     from medpipe.formats.errors import FormatError
     from medpipe.formats.hdf5 import count_records, iterate_ids
 
@@ -244,7 +244,7 @@ def _row_line(path: str, row: int) -> bytes:
     return dump({key: value for key, value in read_record(path, row).items() if not hasattr(value, "shape")})
 
 
-def _lines(stream: io.BufferedReader[Any], path: str, name: str, scheme: str) -> Iterator[_Found]:
+def _lines(stream: io.BufferedReader[Any], path: str, name: str, scheme: str) -> Iterator[Found]:
     from medpipe.formats.compress import decompression_errors
     from medpipe.formats.jsonl import read_id, read_lines
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from medpipe.cli.inputs import Item
+from medpipe.cli.run_items import parts_of
 from medpipe.formats.arrays import is_array
 from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record, decode
@@ -15,6 +17,13 @@ from medpipe.formats.registry import ReadOptions, open_file
 
 # As messages give them: a name with a suffix, or the name of a segment.
 _FILE_NAME = re.compile(r"(?<=segment )[^\s,;]+|[^\s,;:`]+\.[A-Za-z][A-Za-z0-9]{0,7}(?![\w.])")
+
+
+class Failed(NamedTuple):
+    """A record that came to nothing, and why; without a record it is the one that was read."""
+
+    record: Record | None
+    error: Exception
 
 
 def load(item: Item, options: ReadOptions, *, keep_source: bool) -> list[Record]:
@@ -30,16 +39,29 @@ def load(item: Item, options: ReadOptions, *, keep_source: bool) -> list[Record]
         raise FormatError("duplicate-id", f"the id {item.payload.decode()} came before in this run")
     if item.kind in ("line", "cells"):
         folder = None if item.path == "-" else Path(item.path).parent
-        return [_named(decode(item.payload, folder), item, keep_source)]
+        return [_named(decode(item.payload, folder), item.id, keep_source)]
     if item.kind in ("row", "spooled"):
         from medpipe.formats.hdf5 import read_record
 
-        return [_named(read_record(item.path, item.number), item, keep_source)]
+        return [_named(read_record(item.path, item.number), item.id, keep_source)]
     return _from_file(item, options, keep_source)
 
 
-def _named(record: Record, item: Item, keep_source: bool) -> Record:
-    named: Record = {"id": item.id} | {key: value for key, value in record.items() if key != "id"}
+def load_run(item: Item, *, keep_source: bool) -> Iterator[Record | Failed]:
+    """The windows of an input of the kind `lines` or `rows`; one that cannot be read leaves the others alone."""
+    from medpipe.formats.hdf5 import read_record
+
+    folder = None if item.path == "-" else Path(item.path).parent
+    for ident, part in parts_of(item.payload):
+        try:
+            record = decode(part, folder) if item.kind == "lines" else read_record(item.path, int(part))
+            yield _named(record, ident, keep_source)
+        except FormatError as error:
+            yield Failed({"id": ident}, error)
+
+
+def _named(record: Record, ident: str, keep_source: bool) -> Record:
+    named: Record = {"id": ident} | {key: value for key, value in record.items() if key != "id"}
     if not keep_source:
         named.pop("source", None)
     # Tables turned into JSON have a null for every record that did not fail.

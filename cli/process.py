@@ -10,19 +10,12 @@ from typing import Any, NamedTuple, TypeVar
 
 from medpipe.cli.exits import Fatal
 from medpipe.cli.inputs import Item
-from medpipe.cli.load import error_record, load
+from medpipe.cli.load import Failed as Failed
+from medpipe.cli.load import error_record, load, load_run
 from medpipe.core.errors import InputError
 from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record, encode
 from medpipe.formats.registry import ReadOptions
-
-
-class Failed(NamedTuple):
-    """A record that came to nothing, and why; without a record it is the one that was read."""
-
-    record: Record | None
-    error: Exception
-
 
 # A transform takes records and gives, for each, what came of it: records, or why it failed.
 Outcome = Iterable[Record | Failed] | Exception
@@ -68,7 +61,8 @@ class Processor:
     def __call__(self, items: Sequence[Item]) -> Iterator[list[Done]]:
         """Finish a batch, in order; what is large comes in pieces."""
         loaded = [self._load(item) for item in items]
-        good = [record for outcome in loaded if isinstance(outcome, list) for record in outcome]
+        read = [record for outcome in loaded if not isinstance(outcome, Exception) for record in outcome]
+        good = [record for record in read if not isinstance(record, Failed)]
         outcomes = iter(self._transform([record for record in good if "error" not in record]))
         done: list[Done] = []
         size = 0
@@ -83,16 +77,21 @@ class Processor:
 
     @staticmethod
     def _parts(
-        records: list[Record] | Exception, outcomes: Iterator[Outcome]
+        records: Sequence[Record | Failed] | Exception, outcomes: Iterator[Outcome]
     ) -> Iterator[tuple[Record | None, Outcome]]:
         if isinstance(records, Exception):
             yield None, records
             return
         for record in records:
-            yield record, [record] if "error" in record else next(outcomes)
+            if isinstance(record, Failed):
+                yield None, [record]
+            else:
+                yield record, [record] if "error" in record else next(outcomes)
 
-    def _load(self, item: Item) -> list[Record] | Exception:
+    def _load(self, item: Item) -> Sequence[Record | Failed] | Exception:
         try:
+            if item.kind in ("lines", "rows"):
+                return list(load_run(item, keep_source=self.keep_source))
             return load(item, self.read, keep_source=self.keep_source)
         except Exception as error:
             return self._expected(error)

@@ -48,6 +48,7 @@ class Job:
     head: int | None = None
     check: bool = False
     folders: bool = False
+    runs: bool = False  # windows of a run go together
     columns: tuple[str, ...] | None = None  # of CSV files whose rows are records
     read: ReadOptions | None = None  # of files, where more than --fs decides
     attributes: dict[str, str] = field(default_factory=dict)  # of an HDF5 output
@@ -95,6 +96,7 @@ def run_job(job: Job) -> int:
         raise typer.BadParameter("--resume needs -o FILE: a pipe keeps no state")
     if job.run.resume and target.complete():
         return _complete(job, target, options)
+    options.runs = job.runs
     stop = StopRequest()
     stop.install()
     pool = Pool(lambda: job.processor(target.encode), job.run.worker_count)
@@ -125,7 +127,9 @@ def _complete(job: Job, target: Target, options: InputOptions) -> int:
 def _run(job: Job, options: InputOptions, stop: StopRequest, pool: Pool, output: Output) -> int:
     files = options.files_from is None and "-" not in options.inputs and len(options.inputs) > 1
     report = Report(job.command, job.run, len(options.inputs) if files else None)
-    end = _Loop(job, pool, output, report).over(_chunks(enumerate_items(options), output.state.done, stop))
+    end = _Loop(job, pool, output, report).over(
+        _chunks(enumerate_items(options), output.state.done, stop, (1,) if job.runs else _CHUNKS)
+    )
     if end is None and stop.asked:
         end = "stopped"
     if end in ("stopped", "failed"):
@@ -152,10 +156,12 @@ def input_options(run: RunOptions, columns: tuple[str, ...] | None = None, *, pi
     return InputOptions(inputs, run.files_from, run.null, run.id_scheme, shard, columns, pictures)
 
 
-def _chunks(items: Iterator[Item], done: int, stop: StopRequest) -> Iterator[list[Item]]:
+def _chunks(
+    items: Iterator[Item], done: int, stop: StopRequest, growing: tuple[int, ...] = _CHUNKS
+) -> Iterator[list[Item]]:
     """Items in chunks, those already done passed over; ends early when a signal comes."""
     chunk: list[Item] = []
-    sizes = iter(_CHUNKS)
+    sizes = iter(growing)
     size = next(sizes)
     try:
         while True:

@@ -11,9 +11,9 @@ import typer
 from medpipe.cli.exits import NO_STREAM, Fatal
 
 if TYPE_CHECKING:
-    from medpipe.core.training.settings import TrainSettings
+    from medpipe.core.training.settings import NamedSettings
 
-Kind = TypeVar("Kind", bound="TrainSettings")
+Kind = TypeVar("Kind", bound="NamedSettings")
 
 Output = Annotated[
     str, typer.Option("-o", "--output", metavar="FOLDER", help="The trained model, its metrics and its state.")

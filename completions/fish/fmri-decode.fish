@@ -1,10 +1,11 @@
 # fish completion for fmri-decode; written by completions/generate.py
 
 complete -c fmri-decode -l model -x -a 'default smoke' -d 'Of fmri-train; of its text stage a ceiling.'
-complete -c fmri-decode -l null-input -x -a 'noise prompt-free' -d 'Noise with each voxel\'s mean, spread and memory; or no prompt at all.'
+complete -c fmri-decode -l null-input -x -a 'noise prompt-free random-likelihood' -d 'Noise with each voxel\'s mean, spread and memory; no prompt at all; of ridge, likelihoods by chance.'
 complete -c fmri-decode -l tokens -x -d 'The most of a text. Default: as trained.'
 complete -c fmri-decode -l temperature -x -d '0 takes the likeliest token, else it is drawn.'
 complete -c fmri-decode -l top-p -x -d 'Draw from the likeliest of this share.'
+complete -c fmri-decode -l set -x -d 'Of a ridge model\'s search: beam, extensions, ...; repeatable.'
 complete -c fmri-decode -l seed -x -d 'Of what is drawn.'
 complete -c fmri-decode -l seen -d 'Decode stories that the model has learnt from too; records say so.'
 complete -c fmri-decode -l mask -r -F -d 'Voxels that are wanted.'

@@ -1,12 +1,12 @@
 # fish completion for fmri-train; written by completions/generate.py
 
-complete -c fmri-train -l stage -x -a 'text brain' -d 'text first, without responses; then brain, for a subject.'
+complete -c fmri-train -l stage -x -a 'text brain ridge' -d 'text first, without responses, then brain; or ridge, the baseline.'
 complete -c fmri-train -s o -l output -r -F -d 'The trained model, its metrics and its state.'
-complete -c fmri-train -l preset -x -a 'merl kmerl' -d 'bp-gpt, bp-gpt-released, bp-gpt-fixed.'
+complete -c fmri-train -l preset -x -a 'merl kmerl' -d 'bp-gpt, bp-gpt-released, bp-gpt-fixed (default); of ridge tang.'
 complete -c fmri-train -l set -x -d 'Another value of one of the preset\'s settings; repeatable.'
-complete -c fmri-train -l lm -x -d 'Language model: a folder, a hub name, or small. Default: openai-community/gpt2.'
+complete -c fmri-train -l lm -x -d 'Language model: a folder, a hub name, or small. Default: openai-community/gpt2, of ridge openai-gpt.'
 complete -c fmri-train -l bert -x -d 'Encoder of texts, likewise. Default: google-bert/bert-base-uncased.'
-complete -c fmri-train -l text -r -F -d 'Of --stage text, which --stage brain goes on from.'
+complete -c fmri-train -l text -r -F -d 'Of --stage text, which brain goes on from; for ridge its model.'
 complete -c fmri-train -l test -r -F -d 'Windows whose stories must not be learnt from; repeatable.'
 complete -c fmri-train -l validation -r -F -d 'Names of the stories that choose, one a line.'
 complete -c fmri-train -l files-from -r -F -d 'Read the streams\' paths from FILE.'

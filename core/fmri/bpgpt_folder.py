@@ -60,20 +60,22 @@ def open_bpgpt(name: str, device: str = "cpu") -> BpGpt:
     folder = next((folder / which for which in ("best", "last") if (folder / which / MODEL).is_file()), folder)
     if not (folder / MODEL).is_file():
         raise ModelError(f"{name} holds no model: fmri-train writes one", unavailable=True)
-    said = _description(folder / MODEL)
+    said = description(folder / MODEL)
+    if said.get("stage") not in ("text", "brain"):
+        raise ModelError(f"{name} is of --stage {said.get('stage')}, and no BP-GPT model")
     try:
         settings = settings_of(said["train_preset"])
         prompt = new_prompt(said["stage"], settings, said["prompt"])
-        weights = _load(folder / PROMPT)
+        weights = load_tensors(folder / PROMPT)
         prompt.load_state_dict(weights)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{folder / MODEL} and {PROMPT} do not fit: {str(error)[:160]}") from None
     lm = PromptedLm(*load_pretrained(folder / LM, "AutoModelForCausalLM", str(folder / LM)))
     noise = None
     if said["stage"] == "brain":
-        rows = {key: value.numpy() for key, value in _load(folder / VOXELS).items()}
+        rows = {key: value.numpy() for key, value in load_tensors(folder / VOXELS).items()}
         noise = VoxelNoise(rows["mean"], rows["spread"], rows["memory"])
-    stories = {key: value.numpy() for key, value in _load(folder / STORIES).items()}
+    stories = {key: value.numpy() for key, value in load_tensors(folder / STORIES).items()}
     facts = {"name": Path(name).name, "sha256": sha256_of(folder / PROMPT)[:16], "preset": settings.name,
              "stage": said["stage"]}  # fmt: skip
     lm.to(place).eval()
@@ -131,17 +133,19 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _description(path: Path) -> dict[str, Any]:
+def description(path: Path) -> dict[str, Any]:
+    """medpipe.json of a model of any stage. Raises ModelError."""
     try:
         said = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         raise ModelError(f"{path} cannot be read as JSON") from None
     if not isinstance(said, dict) or said.get("medpipe_model") != _FORMAT or said.get("task") != _TASK:
-        raise ModelError(f"{path} describes no BP-GPT model of format {_FORMAT}")
+        raise ModelError(f"{path} describes no model of fmri-train of format {_FORMAT}")
     return said
 
 
-def _load(path: Path) -> dict[str, torch.Tensor]:
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Safetensors. Raises ModelError."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from medpipe.core.fmri.delays import DELAYS, look_back
 from medpipe.core.fmri.fir_model import FirModel
 from medpipe.core.fmri.ridge import ALPHAS
+from medpipe.core.fmri.targets import Folds
 
 
 def fit_decoding(
@@ -17,7 +18,7 @@ def fit_decoding(
     features: Sequence[NDArray[Any]],
     delays: Sequence[int] = DELAYS,
     alphas: Sequence[float] = ALPHAS,
-    folds: int | None = None,
+    folds: Folds = None,
 ) -> FirModel:
     """From training stories, [time, voxels] and [time, features] each; `delays` are those of an encoding model."""
     return FirModel.fit(responses, features, look_back(delays), alphas, folds=folds)

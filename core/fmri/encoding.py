@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from medpipe.core.fmri.delays import DELAYS
 from medpipe.core.fmri.fir_model import FirModel
 from medpipe.core.fmri.ridge import ALPHAS, BLOCK
-from medpipe.core.fmri.targets import Stored
+from medpipe.core.fmri.targets import Folds, Stored
 from medpipe.core.fmri.voxel_scores import correlation, explained
 
 
@@ -33,7 +33,7 @@ def fit_encoding(
     delays: Sequence[int] = DELAYS,
     alphas: Sequence[float] = ALPHAS,
     block: int = BLOCK,
-    folds: int | None = None,
+    folds: Folds = None,
 ) -> FirModel:
     """From training stories, [time, features] and [time, voxels] each; see `fit_ridge`."""
     return FirModel.fit(features, responses, delays, alphas, block, folds)

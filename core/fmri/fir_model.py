@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.core.fmri.delays import delayed
-from medpipe.core.fmri.ridge import ALPHAS, BLOCK, RidgeFit, fit_ridge
-from medpipe.core.fmri.targets import Stored
+from medpipe.core.fmri.ridge import ALPHAS, BLOCK, Predicted, RidgeFit, fit_ridge, held_out
+from medpipe.core.fmri.targets import Folds, Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class FirModel:
         delays: Sequence[int],
         alphas: Sequence[float] = ALPHAS,
         block: int = BLOCK,
-        folds: int | None = None,
+        folds: Folds = None,
     ) -> Self:
         """From stories, [time, inputs] and [time, outputs] each. Raises InputError, as `delayed` and `fit_ridge`."""
         together = np.concatenate(inputs)
@@ -48,6 +48,16 @@ class FirModel:
         standard = [delayed((one - mean) / spread, delays) for one in inputs]
         return cls(tuple(delays), mean, spread, fit_ridge(standard, outputs, alphas, block, folds))
 
+    def held_out(
+        self, inputs: Sequence[NDArray[Any]], outputs: Sequence[Stored], block: int = BLOCK, folds: Folds = None
+    ) -> Iterator[Predicted]:
+        """The training stories again, each fold predicted by a model of the others with this model's penalties."""
+        return held_out(list(map(self.delayed, inputs)), outputs, self.ridge.alphas, block, folds)
+
+    def delayed(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
+        """One story, [time, inputs] -> [time, inputs * delays], in the scale of training."""
+        return delayed((inputs - self.mean) / self.spread, self.delays)
+
     def predict(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
         """One story, [time, inputs] -> [time, outputs]."""
-        return self.ridge.predict(delayed((inputs - self.mean) / self.spread, self.delays))
+        return self.ridge.predict(self.delayed(inputs))

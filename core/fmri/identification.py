@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.core.errors import InputError
+from medpipe.core.metrics.rank_accuracy import rank_accuracy
 
 WINDOW = 10
 SHIFTS = 999
@@ -101,10 +102,9 @@ class _Story:
         """Rank accuracy and top-1 when what was decoded lies `shift` volumes later."""
         # Rounded, so that what is equal but for the order of sums is equal.
         alike = np.round(_unit(self._means(np.roll(self._decoded, shift, axis=0))) @ self._true.T, 9)
-        own = np.diagonal(alike)[:, None]
         # A tie is half a win: decoding the same everywhere is chance.
-        less = (alike < own).sum(axis=1) + ((alike == own).sum(axis=1) - 1) / 2
-        return float(less.mean() / (self.windows - 1)), float((less == self.windows - 1).mean())
+        own = np.diagonal(rank_accuracy(alike))
+        return float(own.mean()), float((own == 1).mean())
 
     def nulls(self, shifts: NDArray[np.int64]) -> NDArray[np.float64]:
         """Rank accuracies at these shifts; each is found once."""

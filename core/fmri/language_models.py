@@ -17,6 +17,8 @@ from medpipe.core.hub import hub_folder
 
 SMALL: Final = "small"
 LM: Final = "openai-community/gpt2"
+# What Tang et al. 2023 take.
+GPT: Final = "openai-community/openai-gpt"
 BERT: Final = "google-bert/bert-base-uncased"
 _WEIGHTS: Final = "model.safetensors"
 _END, _UNKNOWN = "<|endoftext|>", "<unk>"
@@ -24,14 +26,19 @@ _WIDTH, _LAYERS, _HEADS, _PLACES = 64, 2, 4, 512
 
 
 def open_lm(name: str, texts: Sequence[str], seed: int) -> tuple[PromptedLm, dict[str, Any]]:
-    """A causal language model, and what is known of it. `small` is GPT-2's class with 2 layers of 64, untrained, its
-    vocabulary the words of `texts`. Raises ModelError.
+    """A causal language model that reads prompts, and what is known of it; see `open_causal`. Raises ModelError."""
+    model, tokenizer, known = open_causal(name, texts, seed)
+    return PromptedLm(model, tokenizer), known
+
+
+def open_causal(name: str, texts: Sequence[str], seed: int) -> tuple[Any, Any, dict[str, Any]]:
+    """A causal language model, its tokenizer, and what is known of it. `small` is GPT-2's class with 2 layers of 64,
+    untrained, its vocabulary the words of `texts`. Raises ModelError.
     """
     if name == SMALL:
-        return _small_lm(texts, seed), {"name": SMALL, "trained": False}
+        return *_small_lm(texts, seed), {"name": SMALL, "trained": False}
     folder = _folder(name)
-    model, tokenizer = load_pretrained(folder, "AutoModelForCausalLM", name)
-    return PromptedLm(model, tokenizer), _known(name, folder)
+    return *load_pretrained(folder, "AutoModelForCausalLM", name), _known(name, folder)
 
 
 def open_bert(name: str, texts: Sequence[str], seed: int) -> tuple[TextEncoder, dict[str, Any]]:
@@ -81,7 +88,7 @@ def _known(name: str, folder: Path) -> dict[str, Any]:
     return {"name": Path(name).name if Path(name).is_dir() else name, **digest}
 
 
-def _small_lm(texts: Sequence[str], seed: int) -> PromptedLm:
+def _small_lm(texts: Sequence[str], seed: int) -> tuple[Any, Any]:
     from transformers import GPT2Config, GPT2LMHeadModel
 
     tokenizer = _words(texts, (_UNKNOWN, _END, BEGIN, MARK), eos_token=_END, unk_token=_UNKNOWN)
@@ -91,7 +98,7 @@ def _small_lm(texts: Sequence[str], seed: int) -> PromptedLm:
         resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=end, eos_token_id=end,
     )  # fmt: skip
     torch.manual_seed(seed)
-    return PromptedLm(GPT2LMHeadModel(config), tokenizer)
+    return GPT2LMHeadModel(config), tokenizer
 
 
 def _small_bert(texts: Sequence[str], seed: int) -> TextEncoder:

@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.core.fmri.ridge_dual import Dual
-from medpipe.core.fmri.ridge_primal import Primal
-from medpipe.core.fmri.targets import Stored, Targets
+from medpipe.core.fmri.ridge_dual import Dual, DualFold
+from medpipe.core.fmri.ridge_primal import Primal, PrimalFold
+from medpipe.core.fmri.targets import Folds, Stored, Targets
 
 # Tang et al. 2023 take ten from 10 to 1000 and square them.
 ALPHAS: Final = tuple(float(alpha) for alpha in np.logspace(2, 6, 10))
@@ -50,12 +50,22 @@ class RidgeFit:
         return made + self.intercept.astype(np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """A block of targets of a fold that was held out: true and predicted, [time, n] about the training mean."""
+
+    fold: int
+    columns: slice
+    true: NDArray[np.float32]
+    predicted: NDArray[np.float32]
+
+
 def fit_ridge(
     features: Sequence[NDArray[Any]],
     targets: Sequence[Stored],
     alphas: Sequence[float] = ALPHAS,
     block: int = BLOCK,
-    folds: int | None = None,
+    folds: Folds = None,
 ) -> RidgeFit:
     """Fit a ridge regression; each story is held out once, whole, to choose the penalty of each target.
 
@@ -64,7 +74,7 @@ def fit_ridge(
         targets: of each story, [time, targets]: arrays, or datasets in a file, of which a block is read at a time.
         alphas: penalties to choose from, all above 0.
         block: how many targets at a time.
-        folds: how many parts the stories make, held out in turn; each is its own by default.
+        folds: see Folds.
 
     Raises:
         InputError: fewer than two stories, lengths that differ, a value that is no number.
@@ -73,8 +83,7 @@ def fit_ridge(
         raise ValueError("penalties are finite and above 0")
     known = Targets.of(features, targets, folds)
     width = features[0].shape[1]
-    # By the smaller of the two products, [features, features] or [time, time].
-    solver = Primal(features, known, block) if width <= known.times else Dual(features, known)
+    solver = _solver(features, known, block)
     losses = np.zeros((len(alphas), known.count))
     for fold in solver.folds():
         for columns in _blocks(known.count, block):
@@ -89,6 +98,39 @@ def fit_ridge(
         weights[:, columns] = solver.weights(columns, chosen[columns])
     intercept = known.mean - solver.mean @ weights
     return RidgeFit(weights, intercept, chosen, losses)
+
+
+def held_out(
+    features: Sequence[NDArray[Any]],
+    targets: Sequence[Stored],
+    penalties: NDArray[np.float64],
+    block: int = BLOCK,
+    folds: Folds = None,
+) -> Iterator[Predicted]:
+    """What each fold is predicted as by a model of the others, block by block of targets.
+
+    Args:
+        features: as in `fit_ridge`.
+        targets: as in `fit_ridge`.
+        penalties: [targets], one for each, as a fit has chosen them.
+        block: how many targets at a time.
+        folds: see Folds.
+
+    Raises:
+        InputError: as `fit_ridge`.
+    """
+    known = Targets.of(features, targets, folds)
+    found: Iterator[PrimalFold | DualFold] = _solver(features, known, block).folds()
+    for place, fold in enumerate(found):
+        for columns in _blocks(known.count, block):
+            held = fold.held_out(columns)
+            shrunk = (1 / (fold.strengths[:, None] + penalties[columns])).astype(np.float32)
+            yield Predicted(place, columns, held.truth, fold.held @ (held.projected * shrunk))
+
+
+def _solver(features: Sequence[NDArray[Any]], targets: Targets, block: int) -> Primal | Dual:
+    """By the smaller of the two products, [features, features] or [time, time]."""
+    return Primal(features, targets, block) if features[0].shape[1] <= targets.times else Dual(features, targets)
 
 
 def _shrunk(strengths: NDArray[np.float64], alpha: float) -> NDArray[np.float32]:

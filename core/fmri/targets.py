@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from medpipe.core.errors import InputError
 
+# How stories are held out: each by itself, in so many parts of their order, or those of the same number together.
+Folds = int | Sequence[int] | None
+
 
 class Stored(Protocol):
     """An array [time, targets], in memory or in a file."""
@@ -40,11 +43,11 @@ class Targets:
     mean: NDArray[np.float64]
 
     @classmethod
-    def of(cls, features: Sequence[NDArray[Any]], stories: Sequence[Stored], folds: int | None) -> Targets:
-        """Those that go with features, every story a fold, or several in order. InputError where they do not fit."""
+    def of(cls, features: Sequence[NDArray[Any]], stories: Sequence[Stored], folds: Folds) -> Targets:
+        """Those that go with features. InputError where they do not fit, or make one fold only."""
         if len(features) < 2:
             raise InputError("too-few", "a story is held out to choose the penalty: give two at least")
-        if folds is not None and not 2 <= folds <= len(features):
+        if isinstance(folds, int) and not 2 <= folds <= len(features):
             raise ValueError(f"{folds} folds of {len(features)} stories")
         if len(stories) != len(features):
             raise InputError("bad-shape", f"{len(features)} stories of features, {len(stories)} of targets")
@@ -55,7 +58,9 @@ class Targets:
                 raise InputError("bad-shape", f"story {place} has another number of features or targets")
             if not np.isfinite(x).all():
                 raise InputError("not-finite", f"story {place}: a feature is no number")
-        grouped = np.array_split(np.arange(len(features)), folds or len(features))
+        grouped = _grouped(len(features), folds)
+        if len(grouped) < 2:
+            raise InputError("too-few", "a story is held out to choose the penalty: give two at least")
         bounds = np.cumsum([0, *(sum(len(features[one]) for one in fold) for fold in grouped)])
         return cls(stories, grouped, bounds, np.zeros(stories[0].shape[1]))
 
@@ -84,6 +89,14 @@ class Targets:
         """Fill in the mean of a block, before it is read about it."""
         total = sum(np.asarray(one[:, columns]).sum(axis=0, dtype=np.float64) for one in self.stories)
         self.mean[columns] = total / self.times
+
+
+def _grouped(count: int, folds: Folds) -> list[NDArray[np.intp]]:
+    if folds is None or isinstance(folds, int):
+        return np.array_split(np.arange(count), folds or count)
+    if len(folds) != count:
+        raise ValueError(f"{len(folds)} numbers of folds for {count} stories")
+    return [np.flatnonzero(np.asarray(folds) == one) for one in dict.fromkeys(folds)]
 
 
 @dataclass(frozen=True, slots=True)

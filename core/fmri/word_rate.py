@@ -16,6 +16,7 @@ from medpipe.core.fmri.decoding import fit_decoding
 from medpipe.core.fmri.delays import DELAYS
 from medpipe.core.fmri.fir_model import FirModel
 from medpipe.core.fmri.ridge import ALPHAS
+from medpipe.core.fmri.targets import Folds
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def fit_word_rate(
     words: Sequence[NDArray[Any]],
     delays: Sequence[int] = DELAYS,
     alphas: Sequence[float] = ALPHAS,
-    folds: int | None = None,
+    folds: Folds = None,
 ) -> WordRate:
     """From training stories, [time, voxels] and words per volume [time] each."""
     return WordRate(fit_decoding(responses, [one[:, None] for one in words], delays, alphas, folds))

@@ -13,26 +13,10 @@ ScheduleName = Literal["constant", "cosine", "cosine-restarts", "linear", "one-c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainSettings:
-    """What the loop goes by; `batch` is that of one process, half precision is used on CUDA alone, 0 is no `clip`."""
+class NamedSettings:
+    """Values of fields, under the name of a preset."""
 
     name: str
-    epochs: int
-    batch: int
-    lr: float
-    weight_decay: float
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-    schedule: ScheduleName = "cosine-restarts"
-    # Iterations: of one descent of cosine-restarts, and of the linear warm-up before cosine and linear.
-    period: int = 5000
-    warmup: int = 0
-    lowest_lr: float = 1e-8
-    clip: float = 0.0
-    precision: Precision = "fp16"
-    validation_share: float = 0.02
-    seed: int = 42
 
     @property
     def digest(self) -> str:
@@ -52,8 +36,30 @@ class TrainSettings:
         names = [field.name for field in fields(self)]
         unknown = sorted(set(changes) - set(names))
         if unknown:
-            raise ValueError(f"no training setting is called {', '.join(unknown)}; there are {', '.join(names)}")
+            raise ValueError(f"no setting is called {', '.join(unknown)}; there are {', '.join(names)}")
         return replace(self, **{name: _read(name, hints[name], value) for name, value in changes.items()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings(NamedSettings):
+    """What the loop goes by; `batch` is that of one process, half precision is used on CUDA alone, 0 is no `clip`."""
+
+    epochs: int
+    batch: int
+    lr: float
+    weight_decay: float
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    schedule: ScheduleName = "cosine-restarts"
+    # Iterations: of one descent of cosine-restarts, and of the linear warm-up before cosine and linear.
+    period: int = 5000
+    warmup: int = 0
+    lowest_lr: float = 1e-8
+    clip: float = 0.0
+    precision: Precision = "fp16"
+    validation_share: float = 0.02
+    seed: int = 42
 
 
 def _read(name: str, hint: Any, value: object) -> Any:

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from medpipe.core.metrics.rank_accuracy import rank_accuracy
 from medpipe.core.metrics.text.bag_of_words import cosines
 from medpipe.core.metrics.text.bleu import Bleu1
-from medpipe.core.metrics.text.identification import Identification, rank_accuracy, top_share
+from medpipe.core.metrics.text.identification import Identification, top_share
 from medpipe.core.metrics.text.meteor import Meteor, Synonymy
 from medpipe.core.metrics.text.metric import Truncated
 from medpipe.core.metrics.text.porter import porter_stem

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
+from medpipe.core.metrics.rank_accuracy import rank_accuracy
 from medpipe.core.metrics.text.bag_of_words import cosines
-from medpipe.core.metrics.text.identification import Identification, rank_accuracy
+from medpipe.core.metrics.text.identification import Identification
 from medpipe.core.metrics.text.means import combined_means, mean
 from medpipe.core.metrics.text.null_tests import combine_shifts, judge
 from medpipe.core.metrics.text.pairings import Pairing, far_shifts, pair_anew, shuffles

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from medpipe.core.metrics.rank_accuracy import rank_accuracy
 from medpipe.core.metrics.text.metric import CUT, Array, Scores, cut_crossed
 from medpipe.core.metrics.text.words import Texts
 
@@ -34,21 +35,6 @@ class Identification:
     def paired(self, found: Texts, true: Texts) -> Scores:
         """See TextMetric."""
         return {name: np.diagonal(values).copy() for name, values in self.crossed(found, true).items()}
-
-
-def rank_accuracy(alike: Array) -> Array:
-    """Of similarities [windows, windows] the share of a row's other values that each is above, ties as halves."""
-    others = alike.shape[1] - 1
-    if not others:
-        return np.full(alike.shape, np.nan)
-    return np.stack([_shares_below(row) for row in alike]).reshape(alike.shape)
-
-
-def _shares_below(values: Array) -> Array:
-    ordered = np.sort(values)
-    below, up_to = (ordered.searchsorted(values, side) for side in ("left", "right"))
-    shares: Array = (below + up_to - 1) / (2 * (len(values) - 1))
-    return shares
 
 
 def top_share(alike: Array) -> Array:
