@@ -1,5 +1,5 @@
 # make demo   a real 12-lead ECG encoded, scored and drawn
-# make test   the tests
+# make test   the tests, but for those that are marked slow, which make slow runs
 # Both create the environment first, in .venv.
 
 PYTHON ?= python3
@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 OUT ?= out
 
-.PHONY: demo test lint bench man checkpoint dev clean
+.PHONY: demo test slow lint bench man checkpoint dev clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,9 @@ demo: $(VENV)/.ready
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest
+
+slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
