@@ -23,7 +23,7 @@ class TangSettings(NamedSettings):
     context: int = 5
     placement: Placement = "lanczos"
     delays: int = 4
-    folds: int = 0
+    folds: int = 5
     voxels: int = 10000
     shrinkage: float = 2 / 3
     validation_share: float = 0.1
