@@ -136,8 +136,8 @@ def _blocks(count: int, block: _Block, settings: RowSettings) -> Iterator[tuple[
     whole = settings.stride == 1
     if whole:
         rows = rows[: count - len(tail)]
-    for places in rows.split(block.height):
-        yield places, True, False
+    for start in range(0, len(rows), block.height):
+        yield rows[start : start + block.height], True, False
     yield tail, whole, True
 
 
