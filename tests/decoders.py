@@ -86,8 +86,8 @@ def llava() -> Made:
 
     vision = CLIPVisionConfig(hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2,
                               image_size=16, patch_size=4, projection_dim=16)  # fmt: skip
-    made = LlavaForConditionalGeneration(LlavaConfig(vision_config=vision, text_config=LlamaConfig(**TEXT),
-                                                     image_token_index=IMAGE, vision_feature_layer=-2)).eval()  # fmt: skip
+    config = LlavaConfig(vision_config=vision, text_config=LlamaConfig(**TEXT), image_token_index=IMAGE)
+    made = LlavaForConditionalGeneration(config).eval()
     asked = torch.cat([tokens(6), torch.full((1, 16), IMAGE), tokens(30, 1)], 1)
     pixels = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(2))
     return made, {"input_ids": asked, "pixel_values": pixels}, asked[0] == IMAGE

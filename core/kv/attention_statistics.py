@@ -188,8 +188,8 @@ class _Block:
             return self.key.new_full((self.key.shape[0],), torch.nan)
         chosen = self.key[:, keys]
         found = []
-        for some in places.split(self.height):
-            logs = self.scores(some, chosen).log_softmax(-1)
+        for start in range(0, len(places), self.height):
+            logs = self.scores(places[start : start + self.height], chosen).log_softmax(-1)
             found.append(-(logs.exp() * logs).sum(-1))
         return torch.cat(found, 1).mean(1)
 

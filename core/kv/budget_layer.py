@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Compressed:
-    """What a compression did to a layer: entries kept of text and of images, means over KV heads, and of what was merged
-    the cosine similarities [KV heads, merged], mean and least."""
+    """What a compression did to a layer: entries kept, those of images among them as a mean over KV heads, and of what
+    was merged the cosine similarities, mean and least."""
 
     budget: int
     recent: int
@@ -50,6 +50,8 @@ class BudgetLayer(DynamicLayer):  # type: ignore[misc]
     """
 
     is_croppable = False
+    keys: Tensor
+    values: Tensor
 
     def __init__(self, owner: BudgetedCache, index: int) -> None:
         super().__init__()

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
+from transformers import Cache
 
 from medpipe.core.errors import InputError
-from medpipe.core.kv.budgeted_cache import BudgetedCache
 from medpipe.core.kv.decoder import Decoder
 from medpipe.core.kv.prompts import Prompt
 
 
 @torch.inference_mode()
-def prefill(decoder: Decoder, prompt: Prompt, cache: BudgetedCache) -> Tensor:
+def prefill(decoder: Decoder, prompt: Prompt, cache: Cache) -> Tensor:
     """Read a prompt into an empty cache: logits of what follows [vocabulary]. Raises InputError."""
     most = getattr(decoder.model.config.get_text_config(decoder=True), "max_position_embeddings", None)
     if most is not None and prompt.tokens >= most:
@@ -29,7 +29,7 @@ def prefill(decoder: Decoder, prompt: Prompt, cache: BudgetedCache) -> Tensor:
 
 
 @torch.inference_mode()
-def forced(decoder: Decoder, first: Tensor, tokens: Sequence[int], cache: BudgetedCache, *, singly: bool) -> Tensor:
+def forced(decoder: Decoder, first: Tensor, tokens: Sequence[int], cache: Cache, *, singly: bool) -> Tensor:
     """Logits before each of the tokens [tokens, vocabulary]: `first`, and those after all tokens but the last.
 
     Args:
@@ -40,18 +40,20 @@ def forced(decoder: Decoder, first: Tensor, tokens: Sequence[int], cache: Budget
         singly: one token at a time, as a cache needs that is compressed on the way.
     """
     asked = torch.tensor(tokens[:-1], device=decoder.device)
+    step = 1 if singly else max(1, len(asked))
     found = [first[None]]
-    for some in asked.split(1 if singly else max(1, len(asked))):
-        found += [decoder.model(input_ids=some[None], past_key_values=cache).logits[0].float()] if len(some) else []
+    for start in range(0, len(asked), step):
+        some = asked[None, start : start + step]
+        found.append(decoder.model(input_ids=some, past_key_values=cache).logits[0].float())
     return torch.cat(found)
 
 
-def greedy(decoder: Decoder, first: Tensor, most: int, cache: BudgetedCache) -> list[int]:
+def greedy(decoder: Decoder, first: Tensor, most: int, cache: Cache) -> list[int]:
     """The likeliest tokens, up to the end or `most`."""
     return list(_greedy(decoder, first, most, cache))
 
 
-def _greedy(decoder: Decoder, first: Tensor, most: int, cache: BudgetedCache) -> Iterator[int]:
+def _greedy(decoder: Decoder, first: Tensor, most: int, cache: Cache) -> Iterator[int]:
     end = decoder.model.generation_config.eos_token_id
     ends = {end} if isinstance(end, int) else set(end or ())
     logits = first

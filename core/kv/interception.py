@@ -38,7 +38,7 @@ def budget_attention(
     layer = None if refer is None else refer()
     if layer is None:
         mask = _last_queries(query, key) if attention_mask is None else attention_mask
-        return sdpa_attention_forward(module, query, key, value, mask, dropout, scaling)
+        return sdpa_attention_forward(module, query, key, value, mask, dropout, scaling)[0], None
     added = [name for name in _ADDED if more.get(name) is not None]
     if added:
         raise ModelError(f"attention of {type(module).__name__} has {', '.join(added)}: it cannot be measured here")

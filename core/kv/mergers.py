@@ -18,8 +18,10 @@ _TILE: Final = 512
 class Merger(Protocol):
     """Weights of a fold: slot = (own x kept + sum of folded x dropped) / (tokens of all)."""
 
-    # Keys are folded too, else values alone.
-    keys: bool
+    @property
+    def keys(self) -> bool:
+        """Whether keys are folded too, else values alone."""
+        ...
 
     def own(self, kept: Tensor, joined: Tensor) -> Tensor:
         """Of a slot that stands for `kept` tokens and is joined by `joined`, both [KV heads, slots]."""
@@ -128,9 +130,8 @@ def _folded(
 def _nearest(kept: Tensor, dropped: Tensor) -> tuple[Tensor, Tensor]:
     """For each dropped key the kept one of the highest cosine similarity, and it: [KV heads, dropped] each."""
     aims = torch.nn.functional.normalize(kept.float(), dim=-1).mT
-    found = [
-        torch.bmm(torch.nn.functional.normalize(some.float(), dim=-1), aims).max(-1) for some in dropped.split(_TILE, 1)
-    ]
+    tiles = [dropped[:, start : start + _TILE] for start in range(0, dropped.shape[1], _TILE)]
+    found = [torch.bmm(torch.nn.functional.normalize(some.float(), dim=-1), aims).max(-1) for some in tiles]
     return torch.cat([one.indices for one in found], 1), torch.cat([one.values for one in found], 1)
 
 

@@ -1,14 +1,16 @@
-"""Named methods: an allocator, a scorer and a merger, with the settings of their paper."""
+"""Named methods: an allocator, a scorer and a merger, with the settings of their paper. The names need no torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from medpipe.core.errors import InputError
-from medpipe.core.kv.allocators import ALLOCATORS, Allocator
-from medpipe.core.kv.mergers import MERGERS, Merger
-from medpipe.core.kv.scorers import SCORERS, Scorer
+
+if TYPE_CHECKING:
+    from medpipe.core.kv.allocators import Allocator
+    from medpipe.core.kv.mergers import Merger
+    from medpipe.core.kv.scorers import Scorer
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +32,22 @@ class Method:
     @property
     def allocation(self) -> Allocator:
         """The allocator itself."""
+        from medpipe.core.kv.allocators import ALLOCATORS
+
         return ALLOCATORS[self.allocator]
 
     @property
     def scoring(self) -> Scorer:
         """The scorer itself."""
+        from medpipe.core.kv.scorers import SCORERS
+
         return SCORERS[self.scorer]
 
     @property
     def merging(self) -> Merger | None:
         """The merger itself; None where what is dropped is gone."""
+        from medpipe.core.kv.mergers import MERGERS
+
         return MERGERS[self.merger]
 
     @property
@@ -53,6 +61,8 @@ class Method:
 
     def merged_by(self, merger: str | None) -> Method:
         """The same with another merger, and a name that says so. Raises InputError for one that there is not."""
+        from medpipe.core.kv.mergers import MERGERS
+
         if merger is None or merger == self.merger:
             return self
         if merger not in MERGERS:

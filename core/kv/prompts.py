@@ -46,7 +46,9 @@ def pictures(images: Sequence[NDArray[np.uint8]]) -> list[PIL.Image.Image]:
     """In three colours. Raises InputError for what is no picture of 8 bits."""
     for one in images:
         if one.dtype != np.uint8 or one.ndim not in (2, 3) or 0 in one.shape:
-            raise InputError("bad-image", f"an image of {one.dtype}, {'x'.join(map(str, one.shape))}: 8 bits are needed")
+            raise InputError(
+                "bad-image", f"an image of {one.dtype}, {'x'.join(map(str, one.shape))}: 8 bits are needed"
+            )
     return [PIL.Image.fromarray(one).convert("RGB") for one in images]
 
 
