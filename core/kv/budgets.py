@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from medpipe.core.errors import InputError
@@ -55,11 +56,22 @@ def _filled(weights: Sequence[float], total: int, least: int, most: int) -> list
     scale = max(weights)
     # Of layers without weight each gets as much as any other without.
     weights = [max(weight / scale, 1e-12) for weight in weights] if scale > 0 else [1.0] * len(weights)
-    low, high = 0.0, most / min(weights)
-    for _ in range(200):
-        level = (low + high) / 2
-        if sum(min(most, max(least, level * weight)) for weight in weights) > total:
-            high = level
-        else:
-            low = level
-    return [min(float(most), max(float(least), low * weight)) for weight in weights]
+    level = _level(weights, total, least, most)
+    return _cut(weights, level, least, most)
+
+
+def _cut(weights: Sequence[float], level: float, least: int, most: int) -> list[float]:
+    return [min(float(most), max(float(least), level * weight)) for weight in weights]
+
+
+def _level(weights: Sequence[float], total: int, least: int, most: int) -> float:
+    """Where the shares sum to the total: between two levels at which a layer leaves one bound or comes to the other."""
+    turns = sorted(bound / weight for weight in weights for bound in (least, most))
+    after = bisect_left(turns, total, key=lambda turn: sum(_cut(weights, turn, least, most)))
+    if after in (0, len(turns)):
+        return turns[min(after, len(turns) - 1)]
+    level = turns[after - 1]
+    # Only layers between the bounds rise with the water.
+    rising = [weight for weight in weights if least / weight <= level < most / weight]
+    missing = total - math.fsum(_cut(weights, level, least, most))
+    return min(turns[after], level + missing / math.fsum(rising)) if rising else level
