@@ -151,6 +151,21 @@ def sweep(
     return _run("sweep", run, settings, transform, summary=summary)
 
 
+def diff(
+    first: Annotated[str, typer.Argument(metavar="PLAN", help="A plan.")],
+    second: Annotated[str, typer.Argument(metavar="OTHER", help="Another, of as many layers.")],
+    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where the lines go.")] = "-",
+    quiet: Annotated[bool, typer.Option("--quiet", help="No table on stderr.")] = False,
+) -> int:
+    """Compare two plans: the fraction of each layer, the second minus the first, and the share that is moved.
+
+    JSON Lines on standard output, one a layer and one for all; a table on stderr.
+    """
+    from medpipe.cli.kv_diff import diff_plans
+
+    return diff_plans(first, second, output, quiet=quiet)
+
+
 def _chosen(methods: list[str], ratios: list[float]) -> tuple[list[str], list[float]]:
     """Without repeats; BadParameter for a method that there is not, or a ratio out of range."""
     from medpipe.core.kv.methods import METHODS
@@ -201,7 +216,7 @@ def _run(
 app = command_group(
     NAME,
     "Where a multimodal model's key-value cache goes, and what a budget for it costs.",
-    {"measure": measure, "plan": plan, "sweep": sweep},
+    {"measure": measure, "plan": plan, "sweep": sweep, "diff": diff},
 )
 
 
