@@ -9,7 +9,7 @@ from medpipe.cli.publish import write_whole
 from medpipe.core.errors import InputError
 from medpipe.core.kv.plan import Plan, read_plan
 from medpipe.core.metrics.table import text_table
-from medpipe.formats.jsonl import dump
+from medpipe.formats.jsonl import Record, dump
 
 
 def diff_plans(first: str, second: str, output: str, *, quiet: bool) -> int:
@@ -21,11 +21,12 @@ def diff_plans(first: str, second: str, output: str, *, quiet: bool) -> int:
     pairs = list(zip(one.fractions, other.fractions, strict=True))
     shares = [(a / sum(one.fractions), b / sum(other.fractions)) for a, b in pairs]
     moved = sum(abs(a - b) for a, b in shares) / 2
-    lines = [
+    lines: list[Record] = [
         {"layer": layer, "first": a, "second": b, "difference": round(b - a, 6)} for layer, (a, b) in enumerate(pairs)
     ]
-    whole = {"layer": None, "first": one.ratio, "second": other.ratio, "difference": round(other.ratio - one.ratio, 6),
-             "moved": round(moved, 6), "same_model": one.config_sha256 == other.config_sha256}  # fmt: skip
+    whole: Record = {"layer": None, "first": one.ratio, "second": other.ratio,
+                     "difference": round(other.ratio - one.ratio, 6),
+                             "moved": round(moved, 6), "same_model": one.config_sha256 == other.config_sha256}  # fmt: skip
     write_whole(b"".join(map(dump, [*lines, whole])), output)
     if not quiet:
         rows = [["all" if row["layer"] is None else str(row["layer"]),

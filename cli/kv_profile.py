@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from medpipe.cli.kv_profiling import Profiling
     from medpipe.cli.process import Transform
     from medpipe.formats.jsonl import Record
+    from medpipe.formats.registry import ReadOptions
+
+    Prepared = tuple[Callable[[Record], Iterable[Record]], str]
 
 NAME = "kv-profile"
 
@@ -71,10 +74,11 @@ def measure(
     """
     settings = {"model": model, "stride": stride, "causal": entropy == Entropy.causal, "per_head": per_head}
 
-    def transform(profiling: Profiling) -> Callable[[Record], Iterable[Record]]:
-        return profiling.measure
+    def prepare(read: ReadOptions) -> Prepared:
+        profiling = _open(run, settings, read)
+        return profiling.measure, profiling.label
 
-    return _run("measure", run, settings | {"voi": voi}, transform, summary=summary)
+    return _run("measure", run, settings | {"voi": voi}, prepare, summary=summary)
 
 
 def plan(
@@ -102,12 +106,15 @@ def plan(
         raise typer.BadParameter("--plan is of one method at one ratio")
     settings = {"model": model, "stride": stride, "causal": entropy == Entropy.causal, "per_head": per_head}
 
-    def transform(profiling: Profiling) -> Callable[[Record], Iterable[Record]]:
-        compressions = profiling.compressions(methods, ratios)
-        return lambda record: profiling.plan(record, compressions)
+    def prepare(read: ReadOptions) -> Prepared:
+        from medpipe.cli.kv_profiling import compressions_of
+
+        profiling = _open(run, settings, read)
+        compressions = compressions_of(profiling.decoder, methods, ratios)
+        return lambda record: profiling.plan(record, compressions), profiling.label
 
     settings |= {"methods": methods, "ratios": ratios, "voi": voi}
-    return _run("plan", run, settings, transform, summary=summary, plan_file=plan_file)
+    return _run("plan", run, settings, prepare, summary=summary, plan_file=plan_file)
 
 
 def sweep(
@@ -143,12 +150,49 @@ def sweep(
     settings: dict[str, Any] = {"model": model, "stride": stride, "causal": entropy == Entropy.causal}
     settings |= {"tokens": tokens, "every": every}
 
-    def transform(profiling: Profiling) -> Callable[[Record], Iterable[Record]]:
-        compressions = profiling.compressions(methods, ratios, merge, plan_file)
-        return lambda record: profiling.sweep(record, compressions)
+    def prepare(read: ReadOptions) -> Prepared:
+        from medpipe.cli.kv_profiling import compressions_of
+
+        profiling = _open(run, settings, read)
+        compressions = compressions_of(profiling.decoder, methods, ratios, merge, plan_file)
+        return lambda record: profiling.sweep(record, compressions), profiling.label
 
     settings |= {"methods": methods, "ratios": ratios, "merge": merge, "plan": plan_file, "voi": voi}
-    return _run("sweep", run, settings, transform, summary=summary)
+    return _run("sweep", run, settings, prepare, summary=summary)
+
+
+def bench(
+    run: RunOptions,
+    model: Model = ...,  # type: ignore[assignment]
+    method: Methods = None,
+    ratio: Ratios = None,
+    tokens: Annotated[int, typer.Option("--tokens", metavar="N", min=1, help="How many are decoded.")] = 32,
+    repeats: Annotated[
+        int, typer.Option("--repeats", metavar="N", min=1, help="Of everything but decoding; the median is told.")
+    ] = 3,
+    stride: Stride = 1,
+    entropy: EntropyOf = Entropy.paper,
+    voi: Voi = "file",
+    summary: Summary = False,
+) -> int:
+    """Time methods and weigh them: prefill, statistics, choice, decoding, peak memory, each in a process of its own.
+
+    One record a request, ratio and method, the full cache first. Beside every speed-up stands its ceiling, weights and
+    cache over weights and kept cache; and the length of output from which on the compression pays.
+    """
+    methods, ratios = _chosen(method or ["meda", "snapkv"], ratio or [0.2])
+    if run.jobs not in (None, 1):
+        raise typer.BadParameter("bench runs one process at a time: they would be in each other's way")
+    settings = {"model": model, "stride": stride, "causal": entropy == Entropy.causal, "tokens": tokens}
+    settings |= {"repeats": repeats, "methods": methods, "ratios": ratios, "voi": voi}
+
+    def prepare(read: ReadOptions) -> Prepared:
+        from medpipe.cli.kv_bench import open_bench
+
+        made = open_bench(settings, run.device, read)
+        return made.times, made.label
+
+    return _run("bench", run, settings, prepare, summary=summary)
 
 
 def diff(
@@ -180,18 +224,23 @@ def _chosen(methods: list[str], ratios: list[float]) -> tuple[list[str], list[fl
     return list(dict.fromkeys(names)), list(dict.fromkeys(ratios))
 
 
+def _open(run: RunOptions, settings: dict[str, Any], read: ReadOptions) -> Profiling:
+    from medpipe.cli.kv_profiling import Profiling
+
+    return Profiling.open(NAME, settings, run.device, read, quiet=run.quiet)
+
+
 def _run(
     verb: str,
     run: RunOptions,
     settings: dict[str, Any],
-    make: Callable[[Profiling], Callable[[Record], Iterable[Record]]],
+    open_with: Callable[[ReadOptions], Prepared],
     *,
     summary: bool,
     plan_file: str | None = None,
 ) -> int:
     if run.resume and (summary or plan_file is not None):
         raise typer.BadParameter("--resume goes without what is of the whole stream: --summary and plan --plan")
-    from medpipe.cli.kv_profiling import Profiling
     from medpipe.cli.kv_summary import Watch
     from medpipe.cli.process import one_by_one
     from medpipe.cli.runner import Job, run_job
@@ -200,8 +249,8 @@ def _run(
     read = read_options(run.fs, settings["voi"], None)
 
     def prepare() -> tuple[Transform, str]:
-        profiling = Profiling.open(NAME, settings, run.device, read, quiet=run.quiet)
-        return one_by_one(make(profiling)), profiling.label
+        made, label = open_with(read)
+        return one_by_one(made), label
 
     watch = Watch(verb)
     target = watch.target(choose(run.output, None)) if summary or plan_file is not None else None
@@ -216,7 +265,7 @@ def _run(
 app = command_group(
     NAME,
     "Where a multimodal model's key-value cache goes, and what a budget for it costs.",
-    {"measure": measure, "plan": plan, "sweep": sweep, "diff": diff},
+    {"measure": measure, "plan": plan, "sweep": sweep, "bench": bench, "diff": diff},
 )
 
 

@@ -58,25 +58,6 @@ class Profiling:
         """For `via`."""
         return str(self.decoder.facts["name"])
 
-    def compressions(
-        self, methods: list[str], ratios: list[float], merger: str | None = None, plan: str | None = None
-    ) -> list[Compression]:
-        """Every method at every ratio, then a plan's; Fatal 65 or 66 for a plan that is none, or another model's."""
-        try:
-            chosen = [find_method(name).merged_by(merger) for name in methods]
-        except InputError as error:
-            raise Fatal(USAGE, str(error)) from None
-        found = [Compression(method, ratio) for method in chosen for ratio in ratios]
-        if plan is not None:
-            try:
-                read = read_plan(plan)
-                read.check(self.decoder.facts["config_sha256"])
-            except InputError as error:
-                raise side_failure(plan, error) from None
-            planned = read.compression(merger)
-            found.append(replace(planned, method=replace(planned.method, name=f"plan:{planned.method.name}")))
-        return found
-
     def measure(self, record: Record) -> Iterator[Record]:
         """Statistics alone."""
         _, prompt, cache, _ = self._read(record)
@@ -161,6 +142,27 @@ class Profiling:
         if self.per_head:
             out["heads"] = {name: [_number(one) for one in values.tolist()] for name, values in found.items()}
         return out
+
+
+def compressions_of(
+    decoder: Decoder, methods: list[str], ratios: list[float], merger: str | None = None, plan: str | None = None
+) -> list[Compression]:
+    """Every method at every ratio, then a plan's; Fatal 2 for a merger that there is not, 65 or 66 for a plan that is
+    none, or another model's."""
+    try:
+        chosen = [find_method(name).merged_by(merger) for name in methods]
+    except InputError as error:
+        raise Fatal(USAGE, str(error)) from None
+    found = [Compression(method, ratio) for method in chosen for ratio in ratios]
+    if plan is not None:
+        try:
+            read = read_plan(plan)
+            read.check(decoder.facts["config_sha256"])
+        except InputError as error:
+            raise side_failure(plan, error) from None
+        planned = read.compression(merger)
+        found.append(replace(planned, method=replace(planned.method, name=f"plan:{planned.method.name}")))
+    return found
 
 
 def _number(value: float) -> float | None:

@@ -17,7 +17,7 @@ from medpipe.core.metrics.table import text_table
 from medpipe.formats.jsonl import Record
 
 # Of a sweep: a title, and where the number stands in a record.
-_COLUMNS: Final[dict[str, Callable[[Record], Any]]] = {
+_QUALITY: Final[dict[str, Callable[[Record], Any]]] = {
     "kept": lambda one: one["kept_total"] / max(1, one["requested_total"]) * one["ratio"],
     "bytes": lambda one: one["kv_bytes"] / one["kv_bytes_full"],
     "KL": lambda one: one["quality"]["kl_nats_mean"],
@@ -28,6 +28,18 @@ _COLUMNS: Final[dict[str, Callable[[Record], Any]]] = {
     "exact": lambda one: one.get("exact_match"),
     "ROUGE-L": lambda one: one.get("rouge_l"),
 }
+_COSTS: Final[dict[str, Callable[[Record], Any]]] = {
+    "prefill s": lambda one: one["cost"]["prefill_s"],
+    "more than full": lambda one: one["cost"]["overhead_s"] / one["cost"]["prefill_full_s"],
+    "decode ms": lambda one: one["cost"]["decode_ms_p50"],
+    "p95": lambda one: one["cost"]["decode_ms_p95"],
+    "peak MiB": lambda one: one["cost"]["peak_bytes"] / 2**20,
+    "KV MiB": lambda one: one["cost"]["kv_bytes_end"] / 2**20,
+    "speed-up": lambda one: one.get("speed_up"),
+    "ceiling": lambda one: one.get("speed_up_ceiling"),
+    "pays from": lambda one: one.get("break_even_tokens"),
+}
+_OF_METHODS: Final = {"sweep": _QUALITY, "bench": _COSTS}
 _OF_LAYERS: Final = {
     "measure": ("entropy_nats", "entropy_normalised", "entropy_cross_modal_nats", "mass_text_visual", "mass_sink",
                 "mass_recent", "effective_keys", "coverage_90", "kv_bytes"),
@@ -54,9 +66,9 @@ class Watch:
         if "error" in record:
             return
         self.facts = record["decoder"]
-        if self.verb == "sweep":
+        if self.verb in _OF_METHODS:
             key = record["method"], record["ratio"]
-            self.rows.setdefault(key, []).append([of(record) for of in _COLUMNS.values()])
+            self.rows.setdefault(key, []).append([of(record) for of in _OF_METHODS[self.verb].values()])
             return
         name = f"{record['method']} {record['ratio']:g}" if self.verb == "plan" else ""
         names = ("layer", *_OF_LAYERS[self.verb])
@@ -78,11 +90,11 @@ class Watch:
 
     def show(self) -> None:
         """The table, on stderr."""
-        if self.verb == "sweep":
+        if self.verb in _OF_METHODS:
             shown = [
                 [method, f"{ratio:g}", *map(_shown, _means(found))] for (method, ratio), found in self.rows.items()
             ]
-            print(text_table(shown, ["method", "ratio", *_COLUMNS]), file=sys.stderr)
+            print(text_table(shown, ["method", "ratio", *_OF_METHODS[self.verb]]), file=sys.stderr)
             return
         for name, found in self.layers.items():
             titles = [one.replace("_", " ") for one in _OF_LAYERS[self.verb]]

@@ -10,7 +10,7 @@ choice must be known: all layers are whole until the last one is over.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import torch
@@ -27,6 +27,7 @@ from medpipe.core.kv.interception import intercept
 from medpipe.core.kv.methods import Method
 
 _BUDGETED: Final = "full_attention"
+_MOST: Final = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,9 @@ class BudgetedCache(Cache):  # type: ignore[misc]
         intercept(model)
         self.model, self.compression, self.every = model, compression, every
         self.rows = rows or RowSettings()
+        if compression is not None and compression.beforehand and compression.method.scoring.last_rows:
+            # Beyond the window, which is always looked at, nobody asks for more than a row.
+            self.rows = replace(self.rows, stride=_MOST)
         self.visual = None if visual is None or not bool(visual.any()) else visual
         kinds, settings = get_layer_types_and_kwargs(model.config.get_text_config(decoder=True))
         # Layers with a window hold no more than it: there is nothing to save.

@@ -67,7 +67,7 @@ def _cut(weights: Sequence[float], level: float, least: int, most: int) -> list[
 def _level(weights: Sequence[float], total: int, least: int, most: int) -> float:
     """Where the shares sum to the total: between two levels at which a layer leaves one bound or comes to the other."""
     turns = sorted(bound / weight for weight in weights for bound in (least, most))
-    after = bisect_left(turns, total, key=lambda turn: sum(_cut(weights, turn, least, most)))
+    after = bisect_left(turns, float(total), key=lambda turn: math.fsum(_cut(weights, turn, least, most)))
     if after in (0, len(turns)):
         return turns[min(after, len(turns) - 1)]
     level = turns[after - 1]

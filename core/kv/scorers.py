@@ -30,8 +30,9 @@ class Entries:
 class Scorer(Protocol):
     """Ranks entries."""
 
-    # Whether attention must have been measured.
+    # Whether attention must have been measured, and whether of the last rows alone.
     measured: bool
+    last_rows: bool
 
     def scores(self, entries: Entries) -> Tensor:
         """[KV heads, n], of float32: what is worth more is kept."""
@@ -42,6 +43,7 @@ class ColumnSums:
     """H2O (arXiv 2306.14048): the attention that an entry has received."""
 
     measured = True
+    last_rows = False
 
     def scores(self, entries: Entries) -> Tensor:
         """See Scorer."""
@@ -53,6 +55,7 @@ class Window:
     """SnapKV (arXiv 2404.14469): the attention of the last queries, smoothed over neighbours."""
 
     measured = True
+    last_rows = True
     kernel: int = 5
 
     def scores(self, entries: Entries) -> Tensor:
@@ -64,6 +67,7 @@ class Recent:
     """The later the better."""
 
     measured = False
+    last_rows = False
 
     def scores(self, entries: Entries) -> Tensor:
         """See Scorer."""
@@ -75,6 +79,7 @@ class Random:
     """By lot, of a seed, the layer and the position: a control."""
 
     measured = False
+    last_rows = False
     seed: int = 0
 
     def scores(self, entries: Entries) -> Tensor:
