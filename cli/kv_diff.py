@@ -24,9 +24,10 @@ def diff_plans(first: str, second: str, output: str, *, quiet: bool) -> int:
     lines: list[Record] = [
         {"layer": layer, "first": a, "second": b, "difference": round(b - a, 6)} for layer, (a, b) in enumerate(pairs)
     ]
-    whole: Record = {"layer": None, "first": one.ratio, "second": other.ratio,
-                     "difference": round(other.ratio - one.ratio, 6),
-                             "moved": round(moved, 6), "same_model": one.config_sha256 == other.config_sha256}  # fmt: skip
+    whole: Record = {
+        "layer": None, "first": one.ratio, "second": other.ratio, "difference": round(other.ratio - one.ratio, 6),
+        "moved": round(moved, 6), "same_model": one.config_sha256 == other.config_sha256,
+    }  # fmt: skip
     write_whole(b"".join(map(dump, [*lines, whole])), output)
     if not quiet:
         rows = [["all" if row["layer"] is None else str(row["layer"]),

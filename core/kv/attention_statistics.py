@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 # Scores at once: little enough for a CPU's caches, enough to keep a GPU busy.
-_CELLS: Final = {"cpu": 2**22, "cuda": 2**26}
+_CELLS: Final = {"cpu": 2**20, "cuda": 2**26}
 _OUT_OF_SIGHT: Final = -1e30
 # A set with less of a row than this is not measured: its softmax would be of rounding errors.
 _LEAST: Final = 1e-30
