@@ -162,6 +162,19 @@ def test_compression_goes_on_while_decoding(run: Run, folder: Path) -> None:
     assert made["two#meda-0.2"]["quality"]["kl_nats_mean"] > 0
 
 
+def test_costs_stand_beside_the_full_cache_and_their_ceiling(run: Run, folder: Path) -> None:
+    line = json.dumps(REQUESTS[0]).encode() + b"\n"
+    options = ("bench", "--model", "smoke", "--method", "snapkv", "--tokens", "3", "--repeats", "1", "--summary")
+    done = run("kv-profile", *options, stdin=line, cwd=folder)
+    full, found = records(done.stdout).values()
+    assert (full["id"], found["id"]) == ("two#full", "two#snapkv-0.2") and b"ceiling" in done.stderr
+    assert all(full["cost"][name] > 0 for name in ("prefill_s", "decode_ms_p50", "peak_bytes", "weight_bytes"))
+    weights, whole, kept = full["cost"]["weight_bytes"], full["cost"]["kv_bytes_end"], found["cost"]["kv_bytes_end"]
+    assert (
+        found["speed_up_ceiling"] == pytest.approx((weights + whole) / (weights + kept), abs=1e-4) and kept < whole / 3
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -175,6 +188,7 @@ def test_compression_goes_on_while_decoding(run: Run, folder: Path) -> None:
         (("sweep", "--plan", "requests.jsonl"), 65, "requests.jsonl"),
         (("measure", "--summary", "--resume", "-o", "x.jsonl"), 2, "--resume"),
         (("measure", "--model", "/nowhere/at/all"), 69, "no such folder"),
+        (("bench", "-j", "2"), 2, "one process at a time"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(
