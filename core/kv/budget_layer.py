@@ -70,6 +70,7 @@ class BudgetLayer(DynamicLayer):  # type: ignore[misc]
         self.tokens: Tensor | None = None
         self.received: Tensor | None = None
         self.window: Tensor | None = None
+        self.outputs: list[Tensor] = []
 
     @property
     def owner(self) -> BudgetedCache:
@@ -137,8 +138,10 @@ class BudgetLayer(DynamicLayer):  # type: ignore[misc]
             for before in (self.received, self.window)
         )
 
-    def attended(self) -> None:
+    def attended(self, output: Tensor) -> None:
         """The attention of this layer is over, its keys and values are free to change."""
+        if self.owner.recording:
+            self.outputs.append(output[0].flatten(1).float())
         self.owner.layer_attended(self)
 
     def compress(self, budget: int, method: Method, *, final: bool = True) -> None:

@@ -2,9 +2,9 @@
 
 The prompt goes through whole. Layers whose budget is known beforehand are compressed as soon as their attention is
 over, so that no more than one layer is ever whole. Where budgets depend on what is measured and nothing is merged, each
-further layer takes from those before it: of nested choices the last is what one choice at the end would have been, up
-to sampled rows nothing is lost, and the peak is the budget and one layer. Where dropped entries are merged, the final
-choice must be known: all layers are whole until the last one is over.
+further layer takes from those before it: choices are nested, so the last one is what a single choice at the end would
+have been, and the peak is the budget and one layer. Where dropped entries are merged, the final choice must be known:
+all layers are whole until the last one is over.
 """
 
 from __future__ import annotations
@@ -91,6 +91,13 @@ class BudgetedCache(Cache):  # type: ignore[misc]
             for place, (kind, setting) in enumerate(zip(kinds, settings, strict=True))
         ])  # fmt: skip
         self.undecided = compression is not None
+        # Whether layers keep what their attention gives, for a comparison.
+        self.recording = False
+
+    def reset(self) -> None:
+        """See Cache: the next prompt is compressed as the first was."""
+        super().reset()
+        self.undecided = self.compression is not None
 
     @property
     def budgeted(self) -> list[BudgetLayer]:
@@ -198,7 +205,7 @@ def _entropy(layer: BudgetLayer) -> LayerEntropy:
 def _share(layer: Any, made: Any) -> None:
     """The same entries in another layer: tensors are shared, since a layer replaces and never changes them."""
     for name, value in vars(layer).items():
-        if name not in ("_owner", "index"):
+        if name not in ("_owner", "index", "outputs"):
             setattr(made, name, value)
 
 

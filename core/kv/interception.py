@@ -48,7 +48,7 @@ def budget_attention(
     output = layer.watch(query, key, value, scale)
     if output is None:
         output = sdpa_attention_forward(module, query, key, value, _last_queries(query, key), dropout, scale)[0]
-    layer.attended()
+    layer.attended(output)
     return output, None
 
 

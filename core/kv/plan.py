@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,8 +18,8 @@ _KEYS: Final = {"format", "model", "config_sha256", "ratio", "method", "fraction
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`fractions` of the layers' entries that are kept, whose mean is `ratio`; `floor` is the least of any prompt, and
-    `recent` the share of a budget that goes to the last entries."""
+    """`fractions` of the layers' entries that are kept, whose mean is `ratio`; `recent` is the share of a budget that
+    goes to the last entries. `floor` is told for readers elsewhere: `least_budget` has it."""
 
     model: str
     config_sha256: str
@@ -31,7 +31,8 @@ class Plan:
 
     def compression(self, merger: str | None = None) -> Compression:
         """For a BudgetedCache."""
-        return Compression(METHODS[self.method].merged_by(merger), self.ratio, self.fractions)
+        method = replace(METHODS[self.method], recent=self.recent)
+        return Compression(method.merged_by(merger), self.ratio, self.fractions)
 
     def check(self, config_sha256: str) -> None:
         """Raises InputError for a plan that was made for another architecture."""

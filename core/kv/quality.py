@@ -9,6 +9,14 @@ import torch
 from torch import Tensor
 
 
+def attention_errors(full: Sequence[Tensor], found: Sequence[Tensor]) -> list[float]:
+    """Of each layer |found - full| / |full| of what its attention gave, both [layers][tokens, heads x d].
+
+    A layer has the errors of those before it in it: where they begin is where too much was dropped.
+    """
+    return [float((one - other).norm() / other.norm()) for one, other in zip(found, full, strict=True)]
+
+
 def compare(full: Tensor, found: Tensor, tokens: Sequence[int]) -> dict[str, Any]:
     """Divergence in nats, agreement, and the price of the tokens.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers import Cache
 
@@ -16,7 +17,7 @@ from medpipe.core.kv.decoder import Decoder
 from medpipe.core.kv.int8_cache import Int8Cache
 from medpipe.core.kv.methods import METHODS
 from medpipe.core.kv.prompts import Prompt
-from medpipe.core.kv.quality import compare
+from medpipe.core.kv.quality import attention_errors, compare
 
 _WHOLE = Compression(METHODS["recent"], 1.0)
 
@@ -38,6 +39,7 @@ class Baseline:
     logits: Tensor
     free: Sequence[int]
     answered: bool
+    outputs: Sequence[Tensor]
 
     @classmethod
     def of(cls, decoder: Decoder, cache: BudgetedCache, first: Tensor, answer: str | None, most: int) -> Baseline:
@@ -45,8 +47,10 @@ class Baseline:
         free = greedy(decoder, first, most, cache.compressed(_WHOLE))
         said = [] if answer is None else decoder.tokenizer(answer, add_special_tokens=False)["input_ids"][:most]
         tokens = said or free
-        logits = forced(decoder, first, tokens, cache.compressed(_WHOLE), singly=False)
-        return cls(decoder, cache, first, tokens, logits, free, bool(said))
+        whole = cache.compressed(_WHOLE)
+        whole.recording = True
+        logits = forced(decoder, first, tokens, whole, singly=False)
+        return cls(decoder, cache, first, tokens, logits, free, bool(said), _outputs(whole))
 
     def compressed(self, compression: Compression, every: int | None) -> tuple[dict[str, Any], BudgetedCache, str]:
         """Quality under a compression, the cache that was made, and what is said freely. Raises InputError."""
@@ -59,11 +63,21 @@ class Baseline:
         return quality, Int8Cache(self.cache), text
 
     def _quality(self, make: Callable[[], Cache], *, singly: bool) -> tuple[dict[str, Any], str]:
-        found = forced(self.decoder, self.first, self.tokens, make(), singly=singly)
+        cache = make()
+        if isinstance(cache, BudgetedCache):
+            cache.recording = True
+        found = forced(self.decoder, self.first, self.tokens, cache, singly=singly)
         quality = compare(self.logits, found, self.tokens)
+        if isinstance(cache, BudgetedCache) and self.outputs:
+            quality["attention_error"] = attention_errors(self.outputs, _outputs(cache))
         if not self.answered:
             return quality, ""
         free = greedy(self.decoder, self.first, len(self.free), make())
         apart = [place for place, (one, other) in enumerate(zip(free, self.free, strict=False)) if one != other]
         quality["first_divergence"] = apart[0] if apart else None
         return quality, self.decoder.tokenizer.decode(free, skip_special_tokens=True)
+
+
+def _outputs(cache: BudgetedCache) -> list[Tensor]:
+    """What each layer's attention gave [tokens, heads x d]; none where there was but one token, known before."""
+    return [torch.cat(layer.outputs) for layer in cache.budgeted if layer.outputs]

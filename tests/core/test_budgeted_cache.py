@@ -136,6 +136,15 @@ def test_the_memory_of_a_cache_goes_with_it() -> None:
     assert left() is None
 
 
+def test_a_cache_that_is_reset_takes_another_prompt() -> None:
+    model, inputs, visual = llama()
+    cache = BudgetedCache(model, Compression(METHODS["h2o"], 0.2), visual)
+    for _ in range(2):
+        model(**inputs, past_key_values=cache)
+        assert [layer.entries for layer in cache.budgeted] == [12, 12, 12]
+        cache.reset()
+
+
 def test_more_than_one_prompt_and_padding_are_refused() -> None:
     model, inputs, _ = llama()
     twice = inputs["input_ids"].expand(2, -1)

@@ -17,7 +17,7 @@ from medpipe.core.kv.decoder import Decoder, config_digest, open_decoder
 from medpipe.core.kv.int8_cache import Int8Cache
 from medpipe.core.kv.methods import METHODS
 from medpipe.core.kv.quality import compare
-from medpipe.core.kv.sweep import measured
+from medpipe.core.kv.sweep import Baseline, measured
 from medpipe.core.metrics.text.rouge_l import rouge_l
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
@@ -69,6 +69,14 @@ def test_quality_is_that_of_the_distributions() -> None:
     p, q = full.log_softmax(1), full.flip(1).log_softmax(1)
     assert other["kl_nats_max"] == pytest.approx(float((p.exp() * (p - q)).sum(1).max()), abs=1e-6)
     assert other["first_divergence"] == 0 and other["nll_nats_change"] == pytest.approx(1.0)
+
+
+def test_the_error_of_attention_is_told_layer_by_layer(smoke: Decoder) -> None:
+    cache, first = measured(smoke, smoke.prompts.encode("What is seen here, and where?", [PIXELS]), RowSettings())
+    base = Baseline.of(smoke, cache, first, "an answer", 6)
+    for ratio, low, high in ((1.0, 0.0, 1e-5), (0.2, 1e-3, 2.0)):
+        errors = base.compressed(Compression(METHODS["h2o"], ratio), None)[0]["attention_error"]
+        assert len(errors) == 4 and all(low <= one <= high for one in errors)
 
 
 def test_rouge_l_is_f1_of_what_is_common_in_order() -> None:
