@@ -125,6 +125,17 @@ def test_bytes_are_those_of_the_tensors() -> None:
     assert entries == 36 * 2 * 2 * 8 * 4 and beside == 36 * 2 * 4 * 2
 
 
+def test_a_fifth_of_a_long_prompt_and_what_is_said_after_it() -> None:
+    model = llama()[0]
+    cache = BudgetedCache(model, Compression(MEDA, 0.2), None, RowSettings(stride=8))
+    whole = DynamicCache(config=model.config)
+    for held in (cache, whole):
+        model(input_ids=tokens(450), past_key_values=held)
+        model(input_ids=tokens(50, 1), past_key_values=held)
+    full = sum(one.nbytes for layer in whole.layers for one in (layer.keys, layer.values))
+    assert cache.kv_bytes()[0] <= 0.281 * full
+
+
 def test_the_memory_of_a_cache_goes_with_it() -> None:
     import weakref
 
