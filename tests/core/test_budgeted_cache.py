@@ -107,6 +107,18 @@ def test_layers_shortened_one_by_one_are_those_shortened_at_the_end(name: str) -
     assert at_once.budgeted[0].entries == inputs["input_ids"].shape[1]
 
 
+@pytest.mark.parametrize("name", ["h2o", "meda-released", "meda"])
+def test_without_merging_no_more_than_one_layer_is_whole(name: str) -> None:
+    model, inputs, visual = qwen2_vl()
+    cache = BudgetedCache(model, Compression(METHODS[name].merged_by("none"), 0.25), visual)
+    held: list[int] = []
+    for layer in model.model.language_model.layers:
+        layer.self_attn.register_forward_hook(lambda *_: held.append(sum(one.entries for one in cache.budgeted)))
+    model(**inputs, past_key_values=cache)
+    # Until the last layer each may have one more than its due.
+    assert len(held) == 3 and max(held) <= 45 + 3 and held[-1] == 45
+
+
 def test_decoding_stays_within_the_budget_and_counts_every_merged_token() -> None:
     model, inputs, visual = qwen2_vl()
     cache = BudgetedCache(model, Compression(MEDA, 0.3), visual, every=4)
