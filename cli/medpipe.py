@@ -28,6 +28,7 @@ COMMANDS = {
     "fmri-align": ("fmri_align", "runs and the words heard in, windows with their text out"),
     "fmri-train": ("fmri_train", "windows in, a language model prompted by responses out"),
     "fmri-decode": ("fmri_decode", "windows of responses in, the text that was heard out"),
+    "kv-profile": ("kv_profile", "requests of a multimodal model in; cache budgets and what they cost out"),
     "ecg-entities": ("ecg_entities", "reports in, cardiac entities out; vocabulary and training targets"),
 }
 

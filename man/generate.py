@@ -26,6 +26,7 @@ RECORD_COMMANDS = (
     "fmri-extract",
     "fmri-align",
     "fmri-decode",
+    "kv-profile",
 )
 _EXITS = {
     0: "Every record is good.",

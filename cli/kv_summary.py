@@ -1,0 +1,164 @@
+"""What is said of a whole stream: a table at its end, and the plan that its requests have in common."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
+
+import orjson
+
+from medpipe.cli.output import Output, State
+from medpipe.cli.process import Done
+from medpipe.cli.publish import write_whole
+from medpipe.cli.target import Target
+from medpipe.core.metrics.table import text_table
+from medpipe.formats.jsonl import Record
+
+# Of a sweep: a title, and where the number stands in a record.
+_QUALITY: Final[dict[str, Callable[[Record], Any]]] = {
+    "kept": lambda one: one["kept_total"] / max(1, one["requested_total"]) * one["ratio"],
+    "bytes": lambda one: one["kv_bytes"] / one["kv_bytes_full"],
+    "KL": lambda one: one["quality"]["kl_nats_mean"],
+    "KL p95": lambda one: one["quality"]["kl_nats_p95"],
+    "top 1": lambda one: one["quality"]["top1_agreement"],
+    "top 5": lambda one: one["quality"]["top5_overlap"],
+    "NLL": lambda one: one["quality"]["nll_nats_change"],
+    "exact": lambda one: one.get("exact_match"),
+    "ROUGE-L": lambda one: one.get("rouge_l"),
+}
+_COSTS: Final[dict[str, Callable[[Record], Any]]] = {
+    "prefill s": lambda one: one["cost"]["prefill_s"],
+    "more than full": lambda one: one["cost"]["overhead_s"] / one["cost"]["prefill_full_s"],
+    "decode ms": lambda one: one["cost"]["decode_ms_p50"],
+    "p95": lambda one: one["cost"]["decode_ms_p95"],
+    "peak MiB": lambda one: one["cost"]["peak_bytes"] / 2**20,
+    "KV MiB": lambda one: one["cost"]["kv_bytes_end"] / 2**20,
+    "speed-up": lambda one: one.get("speed_up"),
+    "ceiling": lambda one: one.get("speed_up_ceiling"),
+    "pays from": lambda one: one.get("break_even_tokens"),
+}
+_OF_METHODS: Final = {"sweep": _QUALITY, "bench": _COSTS}
+_OF_LAYERS: Final = {
+    "measure": ("entropy_nats", "entropy_normalised", "entropy_cross_modal_nats", "mass_text_visual", "mass_sink",
+                "mass_recent", "effective_keys", "coverage_90", "kv_bytes"),
+    "plan": ("entropy_nats", "entropy_cross_modal_nats", "fraction", "budget", "kv_bytes"),
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Watch:
+    """Sees the records of one verb as they are written; of each it keeps the numbers that a table is made of."""
+
+    verb: str
+    layers: dict[str, list[list[Record]]] = field(default_factory=dict)
+    rows: dict[tuple[str, float], list[list[float | None]]] = field(default_factory=dict)
+    facts: Record = field(default_factory=dict)
+
+    def target(self, chosen: Target) -> Target:
+        """The same target, with its records seen."""
+        return _Watched(see=self.see, **{one.name: getattr(chosen, one.name) for one in fields(Target)})
+
+    def see(self, line: bytes) -> None:
+        """Take in a line of the output; errors are passed over."""
+        record = orjson.loads(line)
+        if "error" in record:
+            return
+        self.facts = record["decoder"]
+        if self.verb in _OF_METHODS:
+            key = record["method"], record["ratio"]
+            self.rows.setdefault(key, []).append([of(record) for of in _OF_METHODS[self.verb].values()])
+            return
+        name = f"{record['method']} {record['ratio']:g}" if self.verb == "plan" else ""
+        names = ("layer", *_OF_LAYERS[self.verb])
+        self.layers.setdefault(name, []).append([{one: row.get(one) for one in names} for row in record["layers"]])
+
+    def write_plan(self, path: str) -> None:
+        """Mean fractions of the requests; nothing, and said so, where every request failed."""
+        from medpipe.core.kv.methods import find_method
+        from medpipe.core.kv.plan import make_plan
+
+        if not self.layers:
+            print(f"kv-profile: no request gave budgets: {path} is not written", file=sys.stderr)
+            return
+        ((name, found),) = self.layers.items()
+        method, ratio = name.split()
+        fractions = [[row["fraction"] for row in layers] for layers in found]
+        made = make_plan(self.facts, float(ratio), find_method(method), fractions)
+        write_whole(made.text().encode(), path)
+
+    def show(self) -> None:
+        """The table, on stderr."""
+        if self.verb in _OF_METHODS:
+            shown = [
+                [method, f"{ratio:g}", *map(_shown, _means(found))] for (method, ratio), found in self.rows.items()
+            ]
+            print(text_table(shown, ["method", "ratio", *_OF_METHODS[self.verb]]), file=sys.stderr)
+            return
+        for name, found in self.layers.items():
+            titles = [one.replace("_", " ") for one in _OF_LAYERS[self.verb]]
+            shown = []
+            for rows in zip(*found, strict=True):
+                values = [[row[one] for one in _OF_LAYERS[self.verb]] for row in rows]
+                shown.append([str(rows[0]["layer"]), *map(_shown, _means(values))])
+            print(text_table(shown, [name or "layer", *titles]), file=sys.stderr)
+
+
+def _means(rows: list[list[float | None]]) -> list[float | None]:
+    columns = [[one for one in column if one is not None] for column in zip(*rows, strict=True)]
+    return [sum(column) / len(column) if column else None for column in columns]
+
+
+def _shown(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3f}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched(Target):
+    """A target whose lines somebody sees; only plain values are looked at, and every output has them in its lines."""
+
+    see: Callable[[bytes], None] = print
+
+    def open(self, *given: Any, **named: Any) -> Output:
+        """See Target."""
+        return _Seen(Target.open(self, *given, **named), self.see)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """An output that shows each line before it is written."""
+
+    output: Output
+    see: Callable[[bytes], None]
+
+    @property
+    def state(self) -> State:
+        """See Output."""
+        return self.output.state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self.output.state = state
+
+    @property
+    def written(self) -> int:
+        """See Output."""
+        return self.output.written
+
+    def write(self, batch: list[Done]) -> None:
+        """See Output."""
+        for done in batch:
+            for line, _ in done.lines:
+                self.see(line)
+        self.output.write(batch)
+
+    def finish(self) -> None:
+        """See Output."""
+        self.output.finish()
+
+    def suspend(self) -> None:
+        """See Output."""
+        self.output.suspend()

@@ -1,0 +1,129 @@
+"""Decoders from folders, with what makes their prompts; the int8 baseline; quality of a continuation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from decoders import llava
+
+from medpipe.core.errors import InputError, ModelError
+from medpipe.core.kv.attention_statistics import RowSettings
+from medpipe.core.kv.budgeted_cache import BudgetedCache, Compression
+from medpipe.core.kv.continuation import forced, greedy, prefill
+from medpipe.core.kv.decoder import Decoder, config_digest, open_decoder
+from medpipe.core.kv.int8_cache import Int8Cache
+from medpipe.core.kv.methods import METHODS
+from medpipe.core.kv.quality import compare
+from medpipe.core.kv.sweep import Baseline, measured
+from medpipe.core.metrics.text.rouge_l import rouge_l
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def smoke() -> Decoder:
+    return open_decoder("smoke")
+
+
+def test_a_prompt_has_its_images_before_its_words(smoke: Decoder) -> None:
+    prompt = smoke.prompts.encode("What?", [PIXELS, PIXELS[..., 0]])
+    patches = int(prompt.inputs["image_grid_thw"].prod(1).sum())
+    assert prompt.images == 2 and int(prompt.visual.sum()) == patches // 4 and not prompt.visual[-5:].any()
+    assert smoke.tokenizer.decode(prompt.inputs["input_ids"][0, -5:]) == "What?"
+    with pytest.raises(InputError, match="8 bits are needed"):
+        smoke.prompts.encode("What?", [PIXELS.astype(np.float32)])
+
+
+def test_prompts_one_after_another_do_not_hear_of_each_other(smoke: Decoder) -> None:
+    with_image, alone = smoke.prompts.encode("What?", [PIXELS]), smoke.prompts.encode("Words alone.", [])
+    rows = RowSettings()
+    said = []
+    for before in ([], [with_image]):
+        for prompt in before:
+            measured(smoke, prompt, rows)
+        cache, first = measured(smoke, alone, rows)
+        said.append(forced(smoke, first, greedy(smoke, first, 4, cache), measured(smoke, alone, rows)[0], singly=True))
+    assert torch.equal(*said)
+
+
+def test_eight_bits_hold_the_whole_cache_in_a_third_of_its_bytes(smoke: Decoder) -> None:
+    prompt = smoke.prompts.encode("What is seen here, and where?", [PIXELS])
+    cache, first = measured(smoke, prompt, RowSettings())
+    whole, eight = cache.compressed(Compression(METHODS["recent"], 1.0)), Int8Cache(cache)
+    tokens = [1, 2, 3, 4]
+    quality = compare(
+        forced(smoke, first, tokens, whole, singly=False), forced(smoke, first, tokens, eight, singly=False), tokens
+    )
+    assert 0 < quality["kl_nats_max"] < 1e-2
+    assert Int8Cache(cache).kv_bytes()[0] == cache.kv_bytes()[0] * (16 + 4) // (16 * 4)
+
+
+def test_quality_is_that_of_the_distributions() -> None:
+    full = torch.tensor([[2.0, 0.0, 0.0], [0.0, 3.0, 0.0]])
+    same = compare(full, full.clone(), [0, 1])
+    assert same["kl_nats_max"] == 0 and same["top1_agreement"] == 1 and same["first_divergence"] is None
+    other = compare(full, full.flip(1), [0, 1])
+    p, q = full.log_softmax(1), full.flip(1).log_softmax(1)
+    assert other["kl_nats_max"] == pytest.approx(float((p.exp() * (p - q)).sum(1).max()), abs=1e-6)
+    assert other["first_divergence"] == 0 and other["nll_nats_change"] == pytest.approx(1.0)
+
+
+def test_the_error_of_attention_is_told_layer_by_layer(smoke: Decoder) -> None:
+    cache, first = measured(smoke, smoke.prompts.encode("What is seen here, and where?", [PIXELS]), RowSettings())
+    base = Baseline.of(smoke, cache, first, "an answer", 6)
+    for ratio, low, high in ((1.0, 0.0, 1e-5), (0.2, 1e-3, 2.0)):
+        errors = base.compressed(Compression(METHODS["h2o"], ratio), None)[0]["attention_error"]
+        assert len(errors) == 4 and all(low <= one <= high for one in errors)
+
+
+def test_rouge_l_is_f1_of_what_is_common_in_order() -> None:
+    assert rouge_l(["the", "cat", "sat", "on", "the", "mat"], ["the", "cat", "on", "a", "mat"]) == pytest.approx(
+        2 * 4 / 11
+    )
+    assert rouge_l([], []) == 1 and rouge_l([], ["a"]) == rouge_l(["a"], []) == 0
+
+
+def test_a_folder_of_llava_is_opened_with_its_processor(tmp_path: Path) -> None:
+    from transformers import LlavaProcessor
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    from medpipe.core.kv.smoke import byte_tokenizer
+
+    model = llava()[0]
+    tokenizer = byte_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    model.resize_token_embeddings(len(tokenizer))
+    model.config.image_token_index = model.config.image_token_id = tokenizer.convert_tokens_to_ids("<image>")
+    model.save_pretrained(tmp_path)
+    image = CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16})
+    LlavaProcessor(image, tokenizer, patch_size=4, vision_feature_select_strategy="default", image_token="<image>",
+                   num_additional_image_tokens=1).save_pretrained(tmp_path)  # fmt: skip
+    decoder = open_decoder(str(tmp_path))
+    prompt = decoder.prompts.encode("What?", [PIXELS])
+    assert int(prompt.visual.sum()) == 16 and prompt.images == 1
+    cache = BudgetedCache(decoder.model, Compression(METHODS["meda"], 0.5), prompt.visual)
+    prefill(decoder, prompt, cache)
+    assert sum(layer.entries for layer in cache.budgeted) == round(0.5 * 3 * prompt.tokens)
+
+
+def test_a_digest_is_of_the_architecture_however_it_is_stored(tmp_path: Path) -> None:
+    model = llava()[0]
+    model.save_pretrained(tmp_path)
+    again = type(model).from_pretrained(tmp_path, attn_implementation="eager")
+    assert config_digest(again.config) == config_digest(model.config)
+    again.config.text_config.num_hidden_layers = 2
+    assert config_digest(again.config) != config_digest(model.config)
+
+
+def test_a_prompt_longer_than_the_model_counts_is_refused(smoke: Decoder) -> None:
+    with pytest.raises(InputError, match="counts to 32768"):
+        prefill(smoke, smoke.prompts.encode("a" * 33000, []), BudgetedCache(smoke.model))
+
+
+def test_what_is_not_there_is_unavailable() -> None:
+    with pytest.raises(ModelError, match="no such folder") as refused:
+        open_decoder("/nowhere/at/all")
+    assert refused.value.unavailable
