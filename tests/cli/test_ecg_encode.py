@@ -137,6 +137,7 @@ def test_tokens_are_laid_out_lead_by_lead(run: Run, tmp_path: Path) -> None:
     assert len(plain["tokens"]) == plain["token_layout"]["pieces"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--init", "random", "--arch", "kmerl-vit-tiny"]])
 def test_another_batch_size_changes_no_more_than_a_hundred_thousandth(
     run: Run, good_folder: Path, options: list
@@ -181,6 +182,7 @@ def test_the_default_model_needs_no_torch_and_no_network(run: Run, good_folder: 
     assert json.loads(loaded.replace("'", '"')) in ([], ["socket"])
 
 
+@pytest.mark.slow
 def test_a_day_is_read_window_by_window(run: Run, tmp_path: Path) -> None:
     from test_med_cat import write_long
 

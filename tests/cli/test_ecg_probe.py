@@ -109,6 +109,7 @@ def test_test_labels_change_neither_choice_nor_scores(folder: Path, tmp_path: Pa
             assert one[chosen] == other[chosen] and one["auroc"] == pytest.approx(1 - other["auroc"])
 
 
+@pytest.mark.slow
 def test_the_same_command_gives_the_same_bytes_whatever_the_order_of_inputs(folder: Path) -> None:
     files = sorted((folder / "rec").glob("*.hea"))[::2]
     options = [*common()[1:-6][:-2], *common()[-6:], *FAST, "--quiet"]

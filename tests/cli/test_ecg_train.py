@@ -66,6 +66,7 @@ def test_a_training_fills_its_folder_and_its_model_is_used(run: Run, data: Path,
     assert json.loads(encoded.stdout)["embedding"]["shape"] == [192]
 
 
+@pytest.mark.slow
 def test_the_decoder_scores_one_query_as_it_scores_many(run: Run, data: Path, tmp_path: Path) -> None:
     options = ("--preset", "supreme-own", "--max-steps", "2")
     run("ecg-train", *command("supreme", tmp_path / "s", *options), cwd=data)
@@ -94,6 +95,7 @@ def whole(run: Run, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1])
 def test_a_stopped_training_goes_on_to_the_same_curve(
     run: Run, data: Path, whole: Path, tmp_path: Path, number: int
@@ -111,6 +113,7 @@ def test_a_stopped_training_goes_on_to_the_same_curve(
     assert (tmp_path / "cut/last.safetensors").read_bytes() == (whole / "last.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_two_processes_train_together(data: Path, tmp_path: Path) -> None:
     launch = [BIN / "torchrun", "--nproc-per-node", "2", "--master-port", "29631", "--no-python", BIN / "ecg-train"]
     done = subprocess.run(
@@ -132,6 +135,7 @@ def test_no_patient_is_on_both_sides(data: Path) -> None:
     assert len(train.items) + len(held.items) == 14 and index.targets is not None and index.targets.shape == (14, 4)
 
 
+@pytest.mark.slow
 def test_hdf5_rows_train_as_files_do(run: Run, data: Path, tmp_path: Path) -> None:
     good = [str(path) for path in sorted((data / "rec").glob("*.hea")) if path.stem != "r00003"]
     run("med-cat", *good, "-o", tmp_path / "all.h5")
@@ -146,6 +150,7 @@ def test_hdf5_rows_train_as_files_do(run: Run, data: Path, tmp_path: Path) -> No
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_trained_is_one_clear_line(run: Run, data: Path, tmp_path: Path) -> None:
     base = ["--objective", "kmerl", *SMALL, "-o", tmp_path / "x", "rec"]
     (tmp_path / "stream.jsonl").write_text('{"id":"a"}\n')

@@ -151,6 +151,7 @@ def test_a_run_whose_schedule_falls_over_all_of_it_is_not_made_longer(tmp_path):
         lengthened(tmp_path, 2, "cosine")
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_does_on_the_joined_batch(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir(), two.mkdir()

@@ -121,6 +121,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_full_size_checkpoint_is_opened_and_answers(published: Path, tmp_path: Path) -> None:
     count = convert(published, tmp_path / "native", "ag-kd")
     assert count > 230_000_000
