@@ -45,7 +45,9 @@ class BoxRun:
 def score(run: BoxRun) -> int:
     """Read, match, score, write; the exit code."""
     truth = read_box_stream(run.truth, run.by)
-    streams = [read_box_stream(path) for path in (run.predictions, run.against) if path is not None]
+    streams = [
+        read_box_stream(path, images_of=run.truth) for path in (run.predictions, run.against) if path is not None
+    ]
     names = run.labels or sorted({label for boxes in truth.boxes.values() for label, *_ in boxes})
     if not names:
         raise Fatal(BAD_STREAM, f"{run.truth}: not one box; --labels names what was looked for")

@@ -37,13 +37,16 @@ class BoxStream:
     unscored: int = 0
 
 
-def read_box_stream(path: str, by: str | None = None) -> BoxStream:
-    """A record stream with `boxes`, or COCO, VOC or VinDr files. Fatal 65 and 66 when it cannot serve."""
+def read_box_stream(path: str, by: str | None = None, images_of: str | None = None) -> BoxStream:
+    """A record stream with `boxes`, or COCO, VOC or VinDr files. Fatal 65 and 66 when it cannot serve.
+
+    `images_of` is the COCO file that names the images of a COCO results list.
+    """
     if path != "-" and not Path(path).exists():
         raise Fatal(NO_STREAM, f"{path}: no such file")
     try:
         if path != "-" and not is_stream(path):
-            return _of_file(path, by)
+            return _of_file(path, by, images_of)
         return _of_stream(path, by)
     except FormatError as error:
         said = str(error)
@@ -71,14 +74,17 @@ def is_stream(path: str) -> bool:
     return isinstance(first, dict) and "annotations" not in first
 
 
-def _of_file(path: str, by: str | None) -> BoxStream:
+def _of_file(path: str, by: str | None, images_of: str | None) -> BoxStream:
     if by is not None:
         raise Fatal(BAD_STREAM, f"{path}: --by names a key of records, and this file has none")
     found = BoxStream()
-    for one in read_boxes(path):
+    for one in read_boxes(path, images_of):
         if one.id in found.boxes:
             raise Fatal(BAD_STREAM, f"{path}: the image {one.id} is there twice")
-        found.boxes[one.id] = [(label, corners, 1.0) for label, corners in one.boxes]
+        found.boxes[one.id] = [
+            (label, corners, 1.0 if score is None else score) for label, corners, score in one.scored()
+        ]
+        found.unscored += sum(score is None for *_, score in one.scored())
         if one.size is not None and all(one.size):
             found.sizes[one.id] = one.size
     return found
