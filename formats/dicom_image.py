@@ -22,7 +22,7 @@ _HOUNSFIELD = "CT"
 
 
 def open_images(data: Any, path: str, place: int | None, headers: Headers, voi: str = "file") -> list[Image]:
-    """One picture for each frame of a data set that was read up to its pixels.
+    """One picture for each frame of a data set that was read up to its pixels; of frames that are not there the first.
 
     Args:
         data: the data set.
@@ -37,7 +37,7 @@ def open_images(data: Any, path: str, place: int | None, headers: Headers, voi: 
     frames = Frames(data, path, place)
     # Frames that are shown alike share the table that it takes.
     greys: dict[str, _Grey] = {}
-    return [_image(data, frames, number, headers, voi, greys) for number in range(frames.count)]
+    return [_image(data, frames, number, headers, voi, greys) for number in range(min(frames.count, frames.held + 1))]
 
 
 def _image(data: Any, frames: Frames, number: int, headers: Headers, voi: str, greys: dict[str, _Grey]) -> Image:

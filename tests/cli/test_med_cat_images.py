@@ -97,6 +97,14 @@ def test_each_bad_picture_is_one_clear_line_and_the_others_go_on(run, tmp_path: 
     assert len(done.stderr.splitlines()) == 4
 
 
+def test_what_fails_beyond_the_head_is_not_told(run, tmp_path: Path) -> None:
+    data = pydicom.dcmread(MR)
+    data.NumberOfFrames = 3
+    data.save_as(tmp_path / "x.dcm")
+    done = run("med-cat", "--head", "1", "x.dcm", cwd=tmp_path)
+    assert done.returncode == 0 and not done.stderr and len(records(done.stdout)) == 1
+
+
 def test_an_image_is_no_ecg(run) -> None:
     for command in (["ecg-encode"], ["med-cat", "--leads", "I"], ["med-cat", "--resample", "100"]):
         (made,) = records(run(*command, CT).stdout)

@@ -191,6 +191,22 @@ def test_a_frame_that_ends_early_is_an_error_and_those_before_it_are_not(tmp_pat
         third.read()
 
 
+@pytest.mark.parametrize("name", ["emri_small.dcm", "emri_small_RLE.dcm"])
+def test_frames_that_are_only_promised_are_one_error(tmp_path: Path, name: str) -> None:
+    source = next((path for path in FILES if path.name == name), None)
+    if source is None:
+        pytest.skip(f"MEDPIPE_DATA has no dicom/{name}")
+    data = pydicom.dcmread(source)
+    data.NumberOfFrames = 1_000_000
+    data.save_as(tmp_path / "x.dcm")
+    found = open_dicom(str(tmp_path / "x.dcm"))
+    assert len(found) == 11
+    with pytest.raises(FormatError, match="promises 1000000 frames and holds 10 at most") as caught:
+        found[-1].read()
+    assert caught.value.kind == "truncated"
+    np.testing.assert_array_equal(found[9].read(), open_dicom(str(source))[9].read())
+
+
 def test_of_a_file_of_gigabytes_only_the_frame_that_is_asked_for_is_read(tmp_path: Path) -> None:
     path = Path(write(tmp_path / "x.dcm", np.zeros((1, 1024, 1024), np.uint16), NumberOfFrames=2000))
     size = 2000 * 1024 * 1024 * 2
