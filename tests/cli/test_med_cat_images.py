@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import PIL.Image
 import pybase64
+import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 

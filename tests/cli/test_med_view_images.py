@@ -6,13 +6,17 @@ import io
 import json
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import PIL.Image
 import pybase64
 import pytest
 from pydicom.data import get_testdata_file
 
+from medpipe.cli.view_image import image_figure, with_image
 from medpipe.core.draw.image import Box, draw_image
+from medpipe.formats.errors import FormatError
+from medpipe.formats.registry import ReadOptions, open_file
 
 CT = get_testdata_file("CT_small.dcm")
 
@@ -99,6 +103,41 @@ def test_the_image_of_found_boxes_is_read_again_and_the_truth_laid_over_it(run, 
     assert b"stroke-dasharray" not in (tmp_path / "plain.svg").read_bytes()
     other = run("med-view", "--truth", tmp_path / "truth.jsonl", "-o", tmp_path / "x.png", CT)
     assert other.returncode == 1 and b"says nothing of this image" in other.stderr
+
+
+BOXED = {"id": "x", "boxes": [{"label": "a", "xyxy": [1, 1, 50, 50]}]}
+
+
+def test_the_image_is_read_again_through_the_record_s_window() -> None:
+    plain = open_file(CT, "dicom", ReadOptions())[0].read()
+    for voi in ("bone", "none", "30,200", "file"):
+        (seen,) = open_file(CT, "dicom", ReadOptions(voi=voi))
+        line = {**BOXED, "source": {"path": CT}, "pixels": json.loads(json.dumps(seen.pixels))}
+        again = with_image(line, ReadOptions())
+        np.testing.assert_array_equal(again["image"].read(), seen.read())
+        own = with_image(line, ReadOptions(), own_voi=True)
+        np.testing.assert_array_equal(own["image"].read(), plain)
+        assert own["pixels"]["voi"] != seen.pixels["voi"] or voi == "file"
+
+
+def test_the_record_s_slice_is_read_and_no_other(tmp_path: Path) -> None:
+    path = str(tmp_path / "x.nii")
+    nibabel.save(nibabel.Nifti1Image(np.arange(60 * 50 * 20, dtype=np.int16).reshape(60, 50, 20), np.eye(4)), path)
+    (seen,) = open_file(path, "nifti", ReadOptions(slice="axial:7"))
+    line = {**BOXED, "source": {"path": path}, "notes": seen.said, "pixels": seen.pixels}
+    np.testing.assert_array_equal(with_image(line, ReadOptions())["image"].read(), seen.read())
+    with pytest.raises(FormatError, match="the slice axial 7, not of coronal 25"):
+        with_image(line, ReadOptions(slice="coronal:mid"))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [({"fit": {"image": [20, 30]}}, "for a picture of 20 x 30"), ({"boxes": [{"label": "a", "xyxy": [0, 0, 9, 999]}]},
+     "a box of a lies outside")],
+)  # fmt: skip
+def test_found_boxes_of_another_picture_are_refused(more: dict, said: str) -> None:
+    with pytest.raises(FormatError, match=said):
+        image_figure(with_image({**BOXED, "source": {"path": CT}, **more}, ReadOptions()), "")
 
 
 def test_true_boxes_outside_the_picture_are_refused(run, tmp_path: Path) -> None:
