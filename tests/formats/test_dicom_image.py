@@ -14,6 +14,7 @@ from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
 from pydicom.uid import CTImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from medpipe.formats.dicom import open_dicom
+from medpipe.formats.dicom_identity import reasons
 from medpipe.formats.errors import FormatError
 from medpipe.formats.image import Image
 
@@ -242,8 +243,33 @@ def test_of_a_person_only_the_names_of_elements_come_out(tmp_path: Path) -> None
     image = open_dicom(path)[0]
     assert image.identity is not None
     assert image.identity() == {
-        "burned_in": "yes", "recognizable": "unknown", "tags": ["PatientID", "PatientName"], "private": 0,
+        "burned_in": "yes", "recognizable": "unknown", "deidentified": "unknown", "private": 0,
+        "tags": {"numbers": ["PatientID"], "people": ["PatientName"],
+                 "uids": ["MediaStorageSOPInstanceUID", "SOPInstanceUID"]},
     }  # fmt: skip
+
+
+IDENTIFYING = {"ContentCreatorName": "DOE^JOHN", "VisitComments": "Doe", "RequestedProcedureComments": "Doe",
+               "StudyDescription": "Doe", "ClinicalTrialSubjectID": "7", "StudyDate": "20200101", "PatientAge": "050Y",
+               "AcquisitionTime": "101010", "StudyInstanceUID": "1.2.3", "DeviceUID": "1.2.4"}  # fmt: skip
+
+
+@pytest.mark.parametrize("keyword", IDENTIFYING)
+def test_each_kind_of_element_that_the_profile_removes_is_named(tmp_path: Path, keyword: str) -> None:
+    clean = {"PatientName": "", "PatientID": None, "PatientIdentityRemoved": "YES"}
+    held, empty = (
+        open_dicom(write(tmp_path / "x.dcm", counts(), **clean | {keyword: value}))[0].identity()
+        for value in (IDENTIFYING[keyword], "")
+    )
+    assert any(keyword in names for names in held["tags"].values())
+    assert (keyword in reasons(held)) != keyword.endswith("UID") and reasons(empty) == []
+
+
+def test_private_elements_may_identify(tmp_path: Path) -> None:
+    data = pydicom.dcmread(write(tmp_path / "x.dcm", counts(), PatientName="", PatientIdentityRemoved="YES"))
+    data.private_block(0x0011, "MAKER", create=True).add_new(1, "LO", "DOE^JOHN")
+    data.save_as(tmp_path / "x.dcm")
+    assert reasons(open_dicom(str(tmp_path / "x.dcm"))[0].identity()) == ["2 private elements"]
 
 
 def test_functional_groups_give_spacing_rescaling_and_windows_of_each_frame(tmp_path: Path) -> None:
