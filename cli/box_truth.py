@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +10,7 @@ from typing import Any, Final
 from medpipe.cli.exits import BAD_STREAM, NO_STREAM, Fatal
 from medpipe.cli.inputs import InputOptions, enumerate_items
 from medpipe.cli.load import load
+from medpipe.core.vision.findings import normal_name
 from medpipe.formats.box_files import Corners, read_boxes
 from medpipe.formats.compress import decompression_errors, open_decompressed
 from medpipe.formats.errors import FormatError
@@ -35,6 +36,25 @@ class BoxStream:
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     errors: int = 0
     unscored: int = 0
+
+    def rename(self, named: Mapping[str, str]) -> None:
+        """Give labels the spelling of `named`, which has it by the normal name; others stay."""
+        for ident, several in self.boxes.items():
+            self.boxes[ident] = [(spelt(label, named), corners, score) for label, corners, score in several]
+        self.asked = {ident: [spelt(label, named) for label in asked] for ident, asked in self.asked.items()}
+
+
+def one_spelling(labels: Iterable[str]) -> dict[str, str]:
+    """Of labels that mean the same the first, by their normal name."""
+    named: dict[str, str] = {}
+    for label in labels:
+        named.setdefault(normal_name(label), label)
+    return named
+
+
+def spelt(label: str, named: Mapping[str, str]) -> str:
+    """The label as `one_spelling` has it, or as it is."""
+    return named.get(normal_name(label), label)
 
 
 def read_box_stream(path: str, by: str | None = None, images_of: str | None = None) -> BoxStream:

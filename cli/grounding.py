@@ -84,7 +84,7 @@ class Grounding:
         found, fit = self.grounder.ground(materialise(record["image"]), self.findings, self.limits, self.together)
         spacing = image_spacing(record)
         out = {key: value for key, value in record.items() if self.keep_arrays or key != "image"}
-        out["boxes"] = [box_facts(box, spacing) for box in found.boxes]
+        out["boxes"] = [box_facts(box, spacing, found.written.get(place)) for place, box in enumerate(found.boxes)]
         out["present"] = {name: round(share, 6) for name, share in found.present.items()}
         unsure = [name for name in self.findings if name.lower() not in self.calibrated]
         out |= {"calibrated": not unsure} | ({"uncalibrated": unsure} if 0 < len(unsure) < len(self.findings) else {})

@@ -83,7 +83,10 @@ def image_figure(record: Record, title: str, truth: BoxStream | None = None) -> 
     boxes, caption = _boxes(record), _caption(record)
     _check_found(record, boxes)
     if truth is not None:
-        boxes += [Box(label, corners, true=True) for label, corners in _true(record, truth)]
+        from medpipe.cli.box_truth import one_spelling, spelt
+
+        found = one_spelling(box.label for box in boxes)
+        boxes += [Box(spelt(label, found), corners, true=True) for label, corners in _true(record, truth)]
         caption = f"dashed: {sum(box.true for box in boxes)} true boxes, {caption}"
     return draw_image(pixels, spacing=image_spacing(record), title=title, boxes=boxes, caption=caption)
 
@@ -123,11 +126,16 @@ def _boxes(record: Record) -> list[Box]:
 
 
 def _caption(record: Record) -> str:
-    """Size, and the window through which the values are seen."""
+    """Size, the window through which the values are seen, and what was asked for and not found."""
     rows, columns = record["image"].shape[:2]
     parts = [f"{columns} x {rows}"]
     pixels = record.get("pixels")
     voi = pixels.get("voi") if isinstance(pixels, dict) else None
     if isinstance(voi, dict) and voi.get("kind") == "window":
         parts.append(f"window {voi.get('center'):g}, {voi.get('width'):g}")
+    present, boxes = record.get("present"), record.get("boxes")
+    if isinstance(present, dict) and isinstance(boxes, list):
+        found = {one.get("label") for one in boxes if isinstance(one, dict)}
+        if absent := [str(name) for name in present if name not in found]:
+            parts.append(f"not found: {', '.join(absent[:6])}{' ...' if len(absent) > 6 else ''}")
     return ", ".join(parts)

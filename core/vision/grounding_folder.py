@@ -15,7 +15,7 @@ from medpipe.core.errors import ModelError
 from medpipe.core.hub import hub_folder
 from medpipe.core.training.durable import put
 from medpipe.core.vision.florence import Florence
-from medpipe.core.vision.grounding_presets import PRESETS, GroundingPreset
+from medpipe.core.vision.grounding_presets import PRESETS, GroundingPreset, asked_as
 from medpipe.core.vision.grounding_prompt import TEMPLATES
 
 if TYPE_CHECKING:
@@ -46,8 +46,9 @@ class GroundingModel:
 def open_model(name: str, preset: str | None, device: str = "cpu") -> GroundingModel:
     """`smoke`, a folder, or a name on the hub; of a training's folder the best weights, else the last.
 
-    A folder that ground-train wrote tells how it is asked, and a `preset` that is given must say the same; of others
-    it is `florence-2` where none is given. Weights come from safetensors alone, and no code comes with them.
+    A folder with medpipe.json tells how it is asked: a `preset` that is given changes beams and tokens, and must have
+    its input and template, but that `ag-kd` and `ag-kd-released` are for the same weights. Of others it is `florence-2`
+    where none is given. Weights come from safetensors alone, and no code comes with them.
     Raises ModelError.
     """
     if preset is not None and preset not in PRESETS:
@@ -56,7 +57,7 @@ def open_model(name: str, preset: str | None, device: str = "cpu") -> GroundingM
     if name == "smoke":
         from medpipe.core.vision.florence_new import new_florence
 
-        own = PRESETS["smoke"]
+        own = _asked(PRESETS["smoke"], preset, name)
         florence = new_florence("smoke", side=own.side)
         florence.model.to(place)
         return GroundingModel(florence, own, _facts("smoke", None, own, trained=False))
@@ -127,9 +128,14 @@ def _preset(said: Mapping[str, Any], given: str | None, folder: Path) -> Groundi
         raise ModelError(f"{folder / MODEL} does not say how the model is asked") from None
     if own.template not in TEMPLATES:
         raise ModelError(f"{folder / MODEL}: no template {own.template}")
-    if given is not None and PRESETS[given].template != own.template:
-        raise ModelError(f"{folder} was trained with the template {own.template}, {given} asks by another")
-    return own
+    return _asked(own, given, str(folder))
+
+
+def _asked(own: GroundingPreset, given: str | None, name: str) -> GroundingPreset:
+    try:
+        return own if given is None else asked_as(own, given)
+    except ValueError as error:
+        raise ModelError(f"{name} {error}") from None
 
 
 def _load(folder: Path, name: str, side: int, device: torch.device) -> Florence:

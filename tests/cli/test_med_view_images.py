@@ -13,6 +13,7 @@ import pybase64
 import pytest
 from pydicom.data import get_testdata_file
 
+from medpipe.cli.box_truth import BoxStream
 from medpipe.cli.view_image import image_figure, with_image
 from medpipe.core.draw.image import Box, draw_image
 from medpipe.formats.errors import FormatError
@@ -140,6 +141,15 @@ def test_found_boxes_of_another_picture_are_refused(more: dict, said: str) -> No
         image_figure(with_image({**BOXED, "source": {"path": CT}, **more}, ReadOptions()), "")
 
 
+def test_what_was_not_found_is_said_and_labels_keep_their_colour_in_other_letters() -> None:
+    line = {**BOXED, "source": {"path": CT}, "present": {"a": 0.9, "nodule": 0.1}}
+    truth = BoxStream(boxes={"x": [("A", (1, 1, 50, 50), 1.0)]})
+    figure = image_figure(with_image(line, ReadOptions()), "", truth)
+    assert any("not found: nodule" in text.get_text() for text in figure.texts)
+    solid, dashed = figure.axes[0].patches
+    assert solid.get_edgecolor() == dashed.get_edgecolor()
+
+
 def test_true_boxes_outside_the_picture_are_refused(run, tmp_path: Path) -> None:
     line = json.dumps({"id": "ct", "source": {"path": CT}, "boxes": [{"label": "a", "xyxy": [1, 1, 50, 50]}]}).encode()
     (tmp_path / "truth.jsonl").write_bytes(line.replace(b"50, 50", b"50, 5000"))
@@ -147,10 +157,10 @@ def test_true_boxes_outside_the_picture_are_refused(run, tmp_path: Path) -> None
     assert done.returncode == 1 and b"a box of a lies outside the picture of" in done.stderr
 
 
-def test_a_label_that_was_not_found_is_named_once_beside_its_true_box() -> None:
+def test_a_true_box_that_was_not_found_bears_its_label() -> None:
     boxes = [Box("a", (1, 1, 5, 5), 0.5), Box("a", (2, 2, 6, 6), true=True), Box("b", (3, 3, 7, 7), true=True),
              Box("b", (4, 4, 8, 8), true=True)]  # fmt: skip
     (axes,) = draw_image(np.zeros((9, 9), np.uint8), boxes=boxes).axes
-    assert [text.get_text() for text in axes.texts] == ["a 0.50", "b"]
+    assert [text.get_text() for text in axes.texts] == ["a 0.50", "b", "b"]
     (edge,) = draw_image(np.zeros((90, 90), np.uint8), boxes=[Box("a", (1, 0, 5, 5))]).axes
     assert edge.texts[0].get_va() == "top" and axes.texts[0].get_va() == "bottom"
