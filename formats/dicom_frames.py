@@ -19,6 +19,7 @@ _IMPLICIT, _EXPLICIT, _BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.84
 DEFLATED = "1.2.840.10008.1.2.1.99"
 _PLAIN = (_IMPLICIT, _EXPLICIT, _BIG)
 _PALETTE = "PALETTE COLOR"
+_COLOURS, _HALVES = ("Red", "Green", "Blue"), ("Descriptor", "Data")
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 # Of an element's header: the tag, then by the encoding a type of two letters, a gap, and the length.
 _LONG_HEADER, _SHORT_HEADER = 12, 8
@@ -39,6 +40,10 @@ class Frames:
         self._path, self._data = path, data
         self.syntax = str(getattr(data, "file_meta", {}).get("TransferSyntaxUID", "") or "")
         if "Rows" not in data or "Columns" not in data:
+            if place is not None and _holds_pixels(path, place):
+                raise FormatError(
+                    "bad-header", "the DICOM object holds pixels, and does not say how many rows and columns"
+                )
             raise FormatError("no-pixels", "the DICOM object holds neither an image nor a waveform")
         try:
             self.rows, self.columns = int(data.Rows), int(data.Columns)
@@ -64,6 +69,10 @@ class Frames:
             raise FormatError("bad-header", "the DICOM image's size or bits are none that a picture can have")
         if not self.bits_stored - 1 <= self.high_bit < self.bits_allocated:
             raise FormatError("bad-header", "the DICOM image's high bit does not go with its stored bits")
+        if self.photometric == _PALETTE:
+            for part in (f"{colour}PaletteColorLookupTable{half}" for colour in _COLOURS for half in _HALVES):
+                if part not in self._data and f"Segmented{part}" not in self._data:
+                    raise FormatError("bad-header", f"the DICOM image's palette lacks its {part}")
         if self.samples not in (1, 3):
             raise FormatError(
                 "unsupported", f"a DICOM image of {self.samples} samples a pixel is not read: 1 and 3 are"
@@ -196,8 +205,17 @@ class Frames:
     def _failure(self, said: str) -> FormatError:
         if "not a transfer syntax" in said:
             return FormatError("unsupported", f"the transfer syntax {self._syntax_name()} is not read")
-        if "less than expected" in said or "truncat" in said.lower():
-            return FormatError("truncated", "the DICOM pixels end early")
+        # What the file ends within is left out of the data set.
+        cut = "no pixel data to decode" in said
+        if cut or "less than expected" in said or "truncat" in said.lower():
+            return FormatError("truncated", f"the DICOM pixels ({self._syntax_name()}) end early")
+        if "Unknown (0028,0004)" in said:
+            return FormatError("bad-header", "the DICOM image's photometric interpretation is none that is known")
+        if "could not broadcast" in said or "match the expected amount" in said:
+            told = (
+                f"a decoded frame ({self._syntax_name()}) is not of the {self.rows} x {self.columns} that are promised"
+            )
+            return FormatError("bad-pixels", told)
         if missing := re.search(r"Missing required element: \((\w{4},\w{4})\) '([\w /]+)'", said):
             return FormatError("bad-header", f"the DICOM image has no element ({missing[1]}), {missing[2]}")
         if "missing dependencies" in said or "plugins are missing" in said:
@@ -208,7 +226,8 @@ class Frames:
     def _syntax_name(self) -> str:
         from pydicom.uid import UID
 
-        return str(UID(self.syntax).name)
+        uid = UID(self.syntax)
+        return str(uid) if uid.name == str(uid) else f"{uid.name}, {uid}"
 
 
 def _native(frame: NDArray[Any]) -> NDArray[Any]:
@@ -264,6 +283,12 @@ def _element(path: str, place: int, syntax: str) -> tuple[int, int] | None:
         return None
     size = _SHORT_HEADER if syntax == _IMPLICIT else _LONG_HEADER
     return place + size, int.from_bytes(head[size - 4 : size], order)  # type: ignore[arg-type]
+
+
+def _holds_pixels(path: str, place: int) -> bool:
+    with open(path, "rb") as stream:
+        stream.seek(place)
+        return stream.read(4) in (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 
 
 @contextmanager

@@ -183,6 +183,35 @@ def test_what_is_wrong_is_named(tmp_path: Path, elements: dict[str, object], kin
     assert caught.value.kind == kind and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "keep", "said"),
+    [
+        ("RG3_J2KI.dcm", 1 / 2, r"\(JPEG 2000 Image Compression, 1.2.840.10008.1.2.4.91\) end early"),
+        ("JPEG-LL.dcm", 2 / 3, r"\(JPEG Lossless.*\) end early"),
+        ("OBXXXX1A_rle.dcm", 2 / 3, r"\(RLE Lossless, 1.2.840.10008.1.2.5\) end early"),
+        ("HTJ2K_08_RGB.dcm", 2 / 3, "end early"),
+        ("meta_missing_tsyntax.dcm", 1, "holds pixels, and does not say how many rows"),
+    ],
+)
+def test_a_damaged_file_is_named_with_what_is_damaged(tmp_path: Path, name: str, keep: float, said: str) -> None:
+    source = next((path for path in FILES if path.name == name), None)
+    if source is None:
+        pytest.skip(f"MEDPIPE_DATA has no dicom/{name}")
+    raw = source.read_bytes()
+    (tmp_path / "x.dcm").write_bytes(raw[: int(len(raw) * keep)])
+    with pytest.raises(FormatError, match=said):
+        open_dicom(str(tmp_path / "x.dcm"))[0].read()
+
+
+def test_colours_that_nobody_can_tell_are_named(tmp_path: Path) -> None:
+    tables = {f"{colour}PaletteColorLookupTable{half}": value for colour in ("Red", "Green")
+              for half, value in (("Descriptor", [256, 0, 8]), ("Data", bytes(256)))}  # fmt: skip
+    for name, said in (("XYZ", "photometric interpretation is none"), ("PALETTE COLOR", "lacks its BluePalette")):
+        elements = tables | {"PhotometricInterpretation": name}
+        with pytest.raises(FormatError, match=said):
+            open_dicom(write(tmp_path / "x.dcm", counts(), **elements))[0].read()
+
+
 def test_a_frame_that_ends_early_is_an_error_and_those_before_it_are_not(tmp_path: Path) -> None:
     path = Path(write(tmp_path / "x.dcm", counts(3)))
     path.write_bytes(path.read_bytes()[:-20])
