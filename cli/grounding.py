@@ -42,6 +42,8 @@ class Grounding:
         knowledge = open_knowledge(settings["knowledge"], settings["described"], opened.descriptions)
         preset = opened.preset if settings["beams"] is None else replace(opened.preset, beams=settings["beams"])
         facts = opened.facts | {"beams": preset.beams, "knowledge": None if knowledge is None else knowledge.digest}
+        if knowledge is not None:
+            facts["reviewed_by_radiologist"] = knowledge.reviewed
         found = cls(
             Grounder(opened.florence, preset, knowledge), settings["queries"],
             Limits(settings["max_boxes"], settings["nms"]), facts, opened.calibrated, settings["keep_arrays"],
