@@ -97,7 +97,10 @@ def _annotated(record: Record) -> Annotated:
     file = Path(str(path)).name if path is not None else ident
     # An id that is not the file's was given so that the file stays unknown.
     known = file if path_id(file, "stem") == ident else None
-    return Annotated(ident, _size(record), [box_of(one, ident)[:2] for one in boxes], known)
+    made = Annotated(ident, _size(record), file=known)
+    for one in boxes:
+        made.add(*box_of(one, ident))
+    return made
 
 
 def _size(record: Record) -> tuple[int, int] | None:

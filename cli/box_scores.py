@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
-from medpipe.cli.box_truth import Box, BoxStream, read_box_stream
+from medpipe.cli.box_truth import Box, BoxStream, one_spelling, read_box_stream
 from medpipe.cli.exits import BAD_STREAM, GOOD, Fatal
 from medpipe.cli.metrics_output import publish
 from medpipe.core import __version__
@@ -45,8 +45,13 @@ class BoxRun:
 def score(run: BoxRun) -> int:
     """Read, match, score, write; the exit code."""
     truth = read_box_stream(run.truth, run.by)
-    streams = [read_box_stream(path) for path in (run.predictions, run.against) if path is not None]
-    names = run.labels or sorted({label for boxes in truth.boxes.values() for label, *_ in boxes})
+    streams = [
+        read_box_stream(path, images_of=run.truth) for path in (run.predictions, run.against) if path is not None
+    ]
+    named = one_spelling(run.labels or sorted({label for boxes in truth.boxes.values() for label, *_ in boxes}))
+    names = list(named.values())
+    for stream in (truth, *streams):
+        stream.rename(named)
     if not names:
         raise Fatal(BAD_STREAM, f"{run.truth}: not one box; --labels names what was looked for")
     common = [ident for ident in truth.boxes if all(ident in stream.boxes for stream in streams)]

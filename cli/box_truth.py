@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +10,7 @@ from typing import Any, Final
 from medpipe.cli.exits import BAD_STREAM, NO_STREAM, Fatal
 from medpipe.cli.inputs import InputOptions, enumerate_items
 from medpipe.cli.load import load
+from medpipe.core.vision.findings import normal_name
 from medpipe.formats.box_files import Corners, read_boxes
 from medpipe.formats.compress import decompression_errors, open_decompressed
 from medpipe.formats.errors import FormatError
@@ -36,14 +37,36 @@ class BoxStream:
     errors: int = 0
     unscored: int = 0
 
+    def rename(self, named: Mapping[str, str]) -> None:
+        """Give labels the spelling of `named`, which has it by the normal name; others stay."""
+        for ident, several in self.boxes.items():
+            self.boxes[ident] = [(spelt(label, named), corners, score) for label, corners, score in several]
+        self.asked = {ident: [spelt(label, named) for label in asked] for ident, asked in self.asked.items()}
 
-def read_box_stream(path: str, by: str | None = None) -> BoxStream:
-    """A record stream with `boxes`, or COCO, VOC or VinDr files. Fatal 65 and 66 when it cannot serve."""
+
+def one_spelling(labels: Iterable[str]) -> dict[str, str]:
+    """Of labels that mean the same the first, by their normal name."""
+    named: dict[str, str] = {}
+    for label in labels:
+        named.setdefault(normal_name(label), label)
+    return named
+
+
+def spelt(label: str, named: Mapping[str, str]) -> str:
+    """The label as `one_spelling` has it, or as it is."""
+    return named.get(normal_name(label), label)
+
+
+def read_box_stream(path: str, by: str | None = None, images_of: str | None = None) -> BoxStream:
+    """A record stream with `boxes`, or COCO, VOC or VinDr files. Fatal 65 and 66 when it cannot serve.
+
+    `images_of` is the COCO file that names the images of a COCO results list.
+    """
     if path != "-" and not Path(path).exists():
         raise Fatal(NO_STREAM, f"{path}: no such file")
     try:
         if path != "-" and not is_stream(path):
-            return _of_file(path, by)
+            return _of_file(path, by, images_of)
         return _of_stream(path, by)
     except FormatError as error:
         said = str(error)
@@ -71,14 +94,17 @@ def is_stream(path: str) -> bool:
     return isinstance(first, dict) and "annotations" not in first
 
 
-def _of_file(path: str, by: str | None) -> BoxStream:
+def _of_file(path: str, by: str | None, images_of: str | None) -> BoxStream:
     if by is not None:
         raise Fatal(BAD_STREAM, f"{path}: --by names a key of records, and this file has none")
     found = BoxStream()
-    for one in read_boxes(path):
+    for one in read_boxes(path, images_of):
         if one.id in found.boxes:
             raise Fatal(BAD_STREAM, f"{path}: the image {one.id} is there twice")
-        found.boxes[one.id] = [(label, corners, 1.0) for label, corners in one.boxes]
+        found.boxes[one.id] = [
+            (label, corners, 1.0 if score is None else score) for label, corners, score in one.scored()
+        ]
+        found.unscored += sum(score is None for *_, score in one.scored())
         if one.size is not None and all(one.size):
             found.sizes[one.id] = one.size
     return found

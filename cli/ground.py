@@ -58,7 +58,8 @@ def ground(
 
     Inputs are DICOM, PNG, JPEG and TIFF images, slices of NIfTI volumes, folders of them, and record
     streams. Boxes are in pixels of the image, in mm too where the spacing is known. present says how sure the
-    model is that there is anything; only a model that was trained with images without the finding can tell.
+    model is that there is anything; only a model that was trained with images without the finding can tell, which
+    calibrated says of all that was asked, and uncalibrated names those for which it is not so.
     """
     if knowledge is not None and described is False:
         raise typer.BadParameter("--knowledge goes without --no-knowledge")

@@ -26,7 +26,7 @@ class Grounding:
     findings: dict[str, str]
     limits: Limits
     facts: dict[str, Any]
-    calibrated: bool
+    calibrated: frozenset[str]
     keep_arrays: bool
     together: int
 
@@ -41,11 +41,12 @@ class Grounding:
             raise Fatal(UNAVAILABLE if error.unavailable else BAD_STREAM, str(error)) from None
         knowledge = open_knowledge(settings["knowledge"], settings["described"], opened.descriptions)
         preset = opened.preset if settings["beams"] is None else replace(opened.preset, beams=settings["beams"])
-        facts = {name: value for name, value in opened.facts.items() if name != "calibrated"}
-        facts |= {"beams": preset.beams, "knowledge": None if knowledge is None else knowledge.digest}
+        facts = opened.facts | {"beams": preset.beams, "knowledge": None if knowledge is None else knowledge.digest}
+        if knowledge is not None:
+            facts["reviewed_by_radiologist"] = knowledge.reviewed
         found = cls(
             Grounder(opened.florence, preset, knowledge), settings["queries"],
-            Limits(settings["max_boxes"], settings["nms"]), facts, opened.facts["calibrated"], settings["keep_arrays"],
+            Limits(settings["max_boxes"], settings["nms"]), facts, opened.calibrated, settings["keep_arrays"],
             together or TOGETHER,
         )  # fmt: skip
         if not quiet:
@@ -85,7 +86,9 @@ class Grounding:
         found, fit = self.grounder.ground(materialise(record["image"]), self.findings, self.limits, self.together)
         spacing = image_spacing(record)
         out = {key: value for key, value in record.items() if self.keep_arrays or key != "image"}
-        out["boxes"] = [box_facts(box, spacing) for box in found.boxes]
+        out["boxes"] = [box_facts(box, spacing, found.written.get(place)) for place, box in enumerate(found.boxes)]
         out["present"] = {name: round(share, 6) for name, share in found.present.items()}
-        out |= {"calibrated": self.calibrated, "grounder": self.facts, "fit": fit.facts()}
+        unsure = [name for name in self.findings if name.lower() not in self.calibrated]
+        out |= {"calibrated": not unsure} | ({"uncalibrated": unsure} if 0 < len(unsure) < len(self.findings) else {})
+        out |= {"grounder": self.facts, "fit": fit.facts()}
         return out | ({"dropped": found.dropped} if found.dropped else {})

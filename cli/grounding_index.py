@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.cli.box_truth import read_box_stream
+from medpipe.cli.box_truth import one_spelling, read_box_stream
 from medpipe.cli.exits import BAD_STREAM, NO_STREAM, USAGE, Fatal
 from medpipe.cli.inputs import InputOptions, Item, enumerate_items
 from medpipe.cli.load import load
@@ -25,7 +25,8 @@ class PictureIndex:
     """Pictures by place, and for each its boxes as (label, corners), its group, and the size, width and height, that
     its boxes are for where that is told; `names` are all labels.
 
-    `without` counts pictures of which nothing is said, `unseen` annotated ones that are not among the inputs.
+    `without` counts pictures of which nothing is said, `unseen` annotated ones that are not among the inputs, `unmet`
+    names of pictures to hold out that are those of none.
     """
 
     items: list[Item]
@@ -35,6 +36,7 @@ class PictureIndex:
     names: tuple[str, ...]
     without: int = 0
     unseen: int = 0
+    unmet: int = 0
 
     def select(self, rows: NDArray[np.int64]) -> PictureIndex:
         """Some of the pictures, in that order."""
@@ -59,7 +61,9 @@ def index_pictures(
     Pictures without a word in `boxes` stay out: nobody looked at them. Fatal 2, 65 or 66 where nothing can be learnt.
     """
     truth = read_box_stream(boxes)
-    names = tuple(labels) or tuple(sorted({label for found in truth.boxes.values() for label, *_ in found}))
+    named = one_spelling(labels or sorted({label for found in truth.boxes.values() for label, *_ in found}))
+    names = tuple(named.values())
+    truth.rename(named)
     if not all(name.strip() for name in names):
         raise Fatal(BAD_STREAM, f"{boxes}: a box without a label")
     if not names:
@@ -97,11 +101,11 @@ def split_pictures(
     index: PictureIndex, share: float, seed: int, listed: str | None
 ) -> tuple[PictureIndex, PictureIndex | None]:
     """What is trained on and what chooses: the pictures that a file lists, else a share of the groups."""
+    unmet = 0
     if listed is not None:
-        held = np.isin(
-            [path_id(item.id, "stem") for item in index.items],
-            [path_id(line, "stem") for line in listed_lines("--validation", listed)],
-        )
+        names = [path_id(item.id, "stem") for item in index.items]
+        wanted = {path_id(line, "stem") for line in listed_lines("--validation", listed)}
+        held, unmet = np.isin(names, list(wanted)), len(wanted - set(names))
         if not held.any():
             raise Fatal(USAGE, f"--validation {listed}: lists none of the pictures")
     else:
@@ -110,5 +114,6 @@ def split_pictures(
         held = np.isin(member, order[: round(share * len(groups))])
     if held.all():
         raise Fatal(USAGE, "every picture is held out: none is left to train on")
-    kept = index.select(np.flatnonzero(~held))
-    return kept, index.select(np.flatnonzero(held)) if held.any() else None
+    kept, chosen = index.select(np.flatnonzero(~held)), index.select(np.flatnonzero(held))
+    chosen.unmet = unmet
+    return kept, chosen if held.any() else None

@@ -152,6 +152,8 @@ def _described(
         unknown = [name for name in index.names if knowledge.sentence(name) is None]
         if unknown:
             parts.append(f"no description of {', '.join(unknown[:8])}")
+    if held is not None and held.unmet:
+        parts.append(f"{_counted(held.unmet, 'name')} of --validation match no picture")
     if index.without:
         parts.append(f"{_counted(index.without, 'picture')} left out of which {run.boxes} says nothing")
     if index.unseen:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from medpipe.formats.dicom_identity import identifies
+from medpipe.formats.dicom_identity import reasons
 from medpipe.formats.errors import FormatError
 from medpipe.formats.image import ImagePixels
 from medpipe.formats.jsonl import Record
 from medpipe.formats.record import EcgSignal
 
-_NOTHING: dict[str, Any] = {"burned_in": "unknown", "recognizable": "unknown", "tags": [], "private": 0}
+_NOTHING: dict[str, Any] = {"burned_in": "unknown", "recognizable": "unknown", "deidentified": "unknown",
+                            "tags": None, "private": None}  # fmt: skip
 
 
 def with_identity(record: Record, *, refuse: bool) -> Record:
     """The record with `phi`: flags of burned-in annotation, identifying elements by name, never their values.
 
-    A file whose format has no such header names none, and nobody knows what is burned in. With `refuse` a record
-    that may identify somebody raises FormatError (`phi`).
+    Where nobody has looked, tags and private are null. With `refuse` a record that may identify somebody, or of which
+    nobody knows, raises FormatError (`phi`).
     """
     opened = record.get("image", record.get("signal"))
     source = opened.image if isinstance(opened, ImagePixels) else opened.ecg if isinstance(opened, EcgSignal) else None
     facts = source.identity() if source is not None and source.identity is not None else record.get("phi", _NOTHING)
-    if refuse and identifies(facts):
-        burned = ["burned-in annotation"] if facts["burned_in"] == "yes" else []
-        face = ["recognizable features"] if facts["recognizable"] == "yes" else []
-        raise FormatError("phi", f"it may identify a person: {', '.join([*burned, *face, *facts['tags']])}")
+    if refuse and facts["tags"] is None:
+        raise FormatError(
+            "phi", "nobody has looked whether it identifies a person: DICOM, PNG, JPEG and TIFF files are"
+        )
+    if refuse and (found := reasons(facts)):
+        raise FormatError("phi", f"it may identify a person: {', '.join(found)}")
     return {**record, "phi": facts}

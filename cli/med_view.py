@@ -80,7 +80,12 @@ def med_view(
     fs: Annotated[
         float | None, typer.Option("--fs", metavar="HZ", min=0.001, help="Sampling rate of CSV files.")
     ] = None,
-    voi: image_options.Voi = "file",
+    voi: Annotated[
+        str | None,
+        typer.Option(
+            "--voi", metavar="WINDOW", help="Grey values: file, lung, CENTER,WIDTH, ... Default: the record's, or file."
+        ),
+    ] = None,
     slice_of: image_options.SliceOf = None,
     id_scheme: Annotated[
         str, typer.Option("--id", metavar="SCHEME", help="Name records by path, stem, hash or key:NAME.")
@@ -116,7 +121,8 @@ def med_view(
         begin=begin,
         title=title,
         dpi=dpi,
-        read=image_options.read_options(fs, voi, slice_of),
+        read=image_options.read_options(fs, voi or "file", slice_of),
+        own_voi=voi is not None,
         quiet=quiet,
         attention=attention,
         truth=truth,

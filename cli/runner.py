@@ -127,7 +127,7 @@ def _complete(job: Job, target: Target, options: InputOptions) -> int:
 def _run(job: Job, options: InputOptions, stop: StopRequest, pool: Pool, output: Output) -> int:
     files = options.files_from is None and "-" not in options.inputs and len(options.inputs) > 1
     report = Report(job.command, job.run, len(options.inputs) if files else None)
-    end = _Loop(job, pool, output, report).over(
+    end = _Loop(job, pool, output, report, stop).over(
         _chunks(enumerate_items(options), output.state.done, stop, (1,) if job.runs else _CHUNKS)
     )
     if end is None and stop.asked:
@@ -189,6 +189,7 @@ class _Loop:
     pool: Pool
     output: Output
     report: Report
+    stop: StopRequest
 
     def over(self, chunks: Iterator[list[Item]]) -> str | None:
         """Through every chunk: None, or `failed` or `head` when the run ends before its inputs do."""
@@ -201,9 +202,12 @@ class _Loop:
         for batch in batches:
             kept, end = self._kept(batch)
             self.output.write(kept)
-            self.report.note(batch[: len(kept) + (end == "failed")])
+            self.report.note(kept + batch[len(kept) : len(kept) + (end == "failed")])
             if end:
                 return end
+            # Between inputs, `_chunks` asks; one of many pieces is not waited for.
+            if self.stop.asked and kept and kept[-1].more:
+                return "stopped"
         return None
 
     def _kept(self, batch: list[Done]) -> tuple[list[Done], str | None]:

@@ -51,6 +51,7 @@ class View:
     dpi: int
     read: ReadOptions
     quiet: bool
+    own_voi: bool = False
     attention: str | None = None
     truth: str | None = None
     nulls: Sequence[tuple[str, str]] = ()
@@ -154,7 +155,7 @@ def draw(record: Record, view: View, kind: str) -> bytes:
         raise FormatError("upstream", str(error.get("message", "?") if isinstance(error, dict) else error))
     from medpipe.cli.view_image import with_image
 
-    record = with_image(record, view.read)
+    record = with_image(record, view.read, own_voi=view.own_voi)
     if is_array(record.get("image")):
         return _draw_image(record, view, kind)
     if isinstance(record.get("text"), str) and "signal" not in record:

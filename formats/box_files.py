@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 from typing import Any, Final
@@ -19,21 +21,39 @@ Corners = tuple[float, float, float, float]
 # Of VinDr-CXR: an image of which a reader said that nothing is there.
 _NOTHING: Final = "no finding"
 VINDR: Final = ("image_id", "class_name", "x_min", "y_min", "x_max", "y_max")
+# Of predictions: VinDr's table and VOC have no name for it; others write the second into VOC.
+SCORE: Final = "score"
+_SCORES: Final = (SCORE, "confidence")
 
 
 @dataclass(slots=True)
 class Annotated:
-    """The boxes of one image as (label, corners); `size` is width and height, `file` its name, where they are known."""
+    """The boxes of one image as (label, corners); `size` is width and height, `file` its name, where they are known.
+
+    `scores` are those of the boxes, None for one without; it may be empty where no box has one.
+    """
 
     id: str
     size: tuple[int, int] | None = None
     boxes: list[tuple[str, Corners]] = field(default_factory=list)
     file: str | None = None
+    scores: list[float | None] = field(default_factory=list)
+
+    def scored(self) -> Iterator[tuple[str, Corners, float | None]]:
+        """Boxes as (label, corners, score)."""
+        scores = self.scores or [None] * len(self.boxes)
+        return ((label, corners, score) for (label, corners), score in zip(self.boxes, scores, strict=True))
+
+    def add(self, label: str, corners: Corners, score: float | None) -> None:
+        """One more box."""
+        self.boxes.append((label, corners))
+        self.scores.append(score)
 
 
-def read_boxes(path: str) -> list[Annotated]:
+def read_boxes(path: str, images_of: str | None = None) -> list[Annotated]:
     """Every image of a file, or of a folder of VOC files; an image without a box is one too.
 
+    A COCO results list numbers images and categories: `images_of` is the COCO file that names them.
     Raises FormatError (`unknown-format`, `bad-value`).
     """
     place = Path(path)
@@ -51,7 +71,24 @@ def read_boxes(path: str) -> list[Annotated]:
         return [_voc(raw, path)]
     if start.startswith(b"{"):
         return _coco(raw, path)
+    if start.startswith(b"["):
+        return _results(raw, path, images_of)
     return _vindr(raw, path)
+
+
+def _results(raw: bytes, path: str, images_of: str | None) -> list[Annotated]:
+    import orjson
+
+    try:
+        found = orjson.loads(raw)
+        whole = orjson.loads(Path(images_of).read_bytes()) if images_of is not None else None
+    except (OSError, ValueError):
+        whole = None
+    if not isinstance(whole, dict):
+        raise FormatError(
+            "bad-value", f"{path}: a list of COCO results is read beside its COCO file, which names images"
+        )
+    return _coco(orjson.dumps({**whole, "annotations": found}), path)
 
 
 def _coco(raw: bytes, path: str) -> list[Annotated]:
@@ -64,7 +101,7 @@ def _coco(raw: bytes, path: str) -> list[Annotated]:
         for one in whole["annotations"]:
             left, top, width, height = (float(number) for number in one["bbox"])
             corners = _checked((left, top, left + width, top + height), path)
-            images[one["image_id"]].boxes.append((names[one["category_id"]], corners))
+            images[one["image_id"]].add(names[one["category_id"]], corners, _score(one.get(SCORE), path))
     except FormatError:
         raise
     except KeyError as error:
@@ -92,7 +129,9 @@ def _voc(raw: bytes, path: str) -> Annotated:
             found.size = (int(sides[0] or 0), int(sides[1] or 0))
         for one in root.iter("object"):
             numbers = [float(one.findtext(f"bndbox/{side}") or "") for side in ("xmin", "ymin", "xmax", "ymax")]
-            found.boxes.append((str(one.findtext("name") or "").strip(), _checked(tuple(numbers), path)))
+            told = next((text for name in _SCORES if (text := one.findtext(name))), None)
+            label = str(one.findtext("name") or "").strip()
+            found.add(label, _checked(tuple(numbers), path), _score(told, path))
     except FormatError:
         raise
     except (ElementTree.ParseError, ValueError) as error:
@@ -112,7 +151,8 @@ def _vindr(raw: bytes, path: str) -> list[Annotated]:
         for number, row in enumerate(table, 2):
             one = images.setdefault(_stem(row["image_id"]), Annotated(_stem(row["image_id"])))
             if row["class_name"].strip().lower() != _NOTHING:
-                one.boxes.append((row["class_name"].strip(), _corners(row, path, number)))
+                score = _score(row.get(SCORE) or None, f"{path}, row {number}")
+                one.add(row["class_name"].strip(), _corners(row, path, number), score)
     except FormatError:
         raise
     except (UnicodeDecodeError, csv.Error, AttributeError) as error:
@@ -133,6 +173,16 @@ def _checked(corners: tuple[float, ...], where: str) -> Corners:
     if not (left <= right and top <= bottom):
         raise FormatError("bad-value", f"{where}: a box whose second corner lies before its first")
     return left, top, right, bottom
+
+
+def _score(value: Any, where: str) -> float | None:
+    try:
+        score = None if value is None else float(value)
+    except (TypeError, ValueError):
+        score = math.nan
+    if score is not None and not math.isfinite(score):
+        raise FormatError("bad-value", f"{where}: a box with a score that is no number")
+    return score
 
 
 def _stem(name: str) -> str:

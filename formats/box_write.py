@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from medpipe.formats.box_files import VINDR, Annotated
+from medpipe.formats.box_files import SCORE, VINDR, Annotated
 
 
 def write_boxes(images: Iterable[Annotated], form: str) -> Iterator[tuple[str, bytes]]:
@@ -23,13 +23,14 @@ def _as_coco(images: Iterable[Annotated]) -> Iterator[tuple[str, bytes]]:
     whole: dict[str, list[Any]] = {"images": [], "annotations": [], "categories": []}
     names: dict[str, int] = {}
     for number, one in enumerate(images, 1):
-        width, height = one.size or (0, 0)
-        whole["images"].append({"id": number, "file_name": one.file or one.id, "width": width, "height": height})
-        for label, (left, top, right, bottom) in one.boxes:
+        size = dict(zip(("width", "height"), one.size, strict=True)) if one.size is not None else {}
+        whole["images"].append({"id": number, "file_name": one.file or one.id, **size})
+        for label, (left, top, right, bottom), score in one.scored():
             category = names.setdefault(label, len(names) + 1)
             sides = [left, top, right - left, bottom - top]
             made = {"id": len(whole["annotations"]) + 1, "image_id": number, "category_id": category, "bbox": sides}
-            whole["annotations"].append(made | {"area": sides[2] * sides[3], "iscrowd": 0})
+            made |= {"area": sides[2] * sides[3], "iscrowd": 0} | ({} if score is None else {SCORE: score})
+            whole["annotations"].append(made)
     whole["categories"] = [{"id": number, "name": label} for label, number in names.items()]
     yield "boxes.json", orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
@@ -44,9 +45,11 @@ def _as_voc(images: Iterable[Annotated]) -> Iterator[tuple[str, bytes]]:
             size = ElementTree.SubElement(root, "size")
             for side, value in zip(("width", "height"), one.size, strict=True):
                 ElementTree.SubElement(size, side).text = str(value)
-        for label, corners in one.boxes:
+        for label, corners, score in one.scored():
             box = ElementTree.SubElement(root, "object")
             ElementTree.SubElement(box, "name").text = label
+            if score is not None:
+                ElementTree.SubElement(box, SCORE).text = repr(score)
             edges = ElementTree.SubElement(box, "bndbox")
             for side, edge in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True):
                 ElementTree.SubElement(edges, side).text = f"{edge:.10g}"
@@ -55,13 +58,17 @@ def _as_voc(images: Iterable[Annotated]) -> Iterator[tuple[str, bytes]]:
 
 
 def _as_vindr(images: Iterable[Annotated]) -> Iterator[tuple[str, bytes]]:
+    images = list(images)
+    predicted = any(score is not None for one in images for *_, score in one.scored())
     text = io.StringIO(newline="")
     out = csv.writer(text, lineterminator="\n")
-    out.writerow(VINDR)
+    out.writerow([*VINDR, SCORE] if predicted else VINDR)
     for one in images:
-        out.writerows([one.id, label, *(f"{edge:.10g}" for edge in corners)] for label, corners in one.boxes)
-        if not one.boxes:
-            out.writerow([one.id, "No finding", "", "", "", ""])
+        rows = [
+            ([one.id, label, *(f"{edge:.10g}" for edge in corners)], score) for label, corners, score in one.scored()
+        ]
+        for row, score in rows or [([one.id, "No finding", "", "", "", ""], None)]:
+            out.writerow([*row, "" if score is None else repr(score)] if predicted else row)
     yield "boxes.csv", text.getvalue().encode()
 
 

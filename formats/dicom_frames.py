@@ -12,16 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medpipe.formats.dicom_extent import most_frames
 from medpipe.formats.errors import FormatError
 
 _IMPLICIT, _EXPLICIT, _BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 _PLAIN = (_IMPLICIT, _EXPLICIT, _BIG)
 _PALETTE = "PALETTE COLOR"
+_COLOURS, _HALVES = ("Red", "Green", "Blue"), ("Descriptor", "Data")
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 # Of an element's header: the tag, then by the encoding a type of two letters, a gap, and the length.
 _LONG_HEADER, _SHORT_HEADER = 12, 8
 _UNKNOWN_LENGTH = 0xFFFFFFFF
+# MPEG and HEVC: all frames are in one piece.
+_VIDEO = ("1.2.840.10008.1.2.4.10",)
 _EXTENDED_12_BIT = "1.2.840.10008.1.2.4.51"
 _JPEG_12 = "; 12-bit JPEG needs the decoder pylibjpeg-libjpeg: pip install pylibjpeg-libjpeg"
 
@@ -36,6 +40,10 @@ class Frames:
         self._path, self._data = path, data
         self.syntax = str(getattr(data, "file_meta", {}).get("TransferSyntaxUID", "") or "")
         if "Rows" not in data or "Columns" not in data:
+            if place is not None and _holds_pixels(path, place):
+                raise FormatError(
+                    "bad-header", "the DICOM object holds pixels, and does not say how many rows and columns"
+                )
             raise FormatError("no-pixels", "the DICOM object holds neither an image nor a waveform")
         try:
             self.rows, self.columns = int(data.Rows), int(data.Columns)
@@ -52,6 +60,7 @@ class Frames:
         self.colour = self.photometric not in _GREY
         self._check()
         self._plain = _PlainPixels.find(self, place)
+        self.held = self.count if self.count == 1 else min(self.count, self._held(place))
         self._decoded: tuple[int, Iterator[NDArray[Any]]] | None = None
 
     def _check(self) -> None:
@@ -60,12 +69,36 @@ class Frames:
             raise FormatError("bad-header", "the DICOM image's size or bits are none that a picture can have")
         if not self.bits_stored - 1 <= self.high_bit < self.bits_allocated:
             raise FormatError("bad-header", "the DICOM image's high bit does not go with its stored bits")
+        if self.photometric == _PALETTE:
+            for part in (f"{colour}PaletteColorLookupTable{half}" for colour in _COLOURS for half in _HALVES):
+                if part not in self._data and f"Segmented{part}" not in self._data:
+                    raise FormatError("bad-header", f"the DICOM image's palette lacks its {part}")
         if self.samples not in (1, 3):
             raise FormatError(
                 "unsupported", f"a DICOM image of {self.samples} samples a pixel is not read: 1 and 3 are"
             )
         if not self.syntax:
             raise FormatError("bad-header", "the DICOM file does not say in which transfer syntax its pixels are")
+
+    def _held(self, place: int | None) -> int:
+        """How many of the promised frames the file has room for."""
+        if self.syntax.startswith(_VIDEO):
+            return 0
+        bits = self.rows * self.columns * self.bits_allocated * (2 if self._halved else self.samples)
+        if place is None:
+            from pydicom import dcmread
+
+            whole = self._guarded(lambda: dcmread(self._path, force=True).get("PixelData") or b"")
+            return len(whole) * 8 // bits
+        element = _element(self._path, place, self.syntax)
+        if element is None:
+            return self.count
+        return most_frames(self._path, element[0], element[1], bits, "big" if self.big_endian else "little")
+
+    @property
+    def _halved(self) -> bool:
+        """Whether plain colours are stored for every second pixel alone."""
+        return self.samples == 3 and "422" in self.photometric
 
     @property
     def big_endian(self) -> bool:
@@ -103,12 +136,14 @@ class Frames:
 
     def stored(self, number: int) -> NDArray[Any]:
         """Stored values [rows, columns] of a grey frame. FormatError when they are not there or are damaged."""
+        self._check_held(number)
         if self._plain is not None:
             return self._plain.read(number)
         return self._through_pydicom(number)
 
     def rgb(self, number: int) -> NDArray[Any]:
         """A colour frame as RGB [rows, columns, 3]; of a palette 16 bits, as its tables hold."""
+        self._check_held(number)
         frame = self._through_pydicom(number)
         if self.photometric == _PALETTE:
             from pydicom.pixels import apply_color_lut
@@ -116,6 +151,14 @@ class Frames:
             painted: NDArray[Any] = self._guarded(lambda: apply_color_lut(frame, self._data)[..., :3])
             return painted
         return frame
+
+    def _check_held(self, number: int) -> None:
+        # The last frame tells itself how much of it is there.
+        if number >= self.held and (self._plain is None or self.held + 1 < self.count):
+            if self.syntax.startswith(_VIDEO):
+                raise FormatError("unsupported", f"the transfer syntax {self._syntax_name()} is not read")
+            said = f"the DICOM file promises {self.count} frames and holds {self.held} at most"
+            raise FormatError("truncated", said)
 
     def _through_pydicom(self, number: int) -> NDArray[Any]:
         from pydicom import dcmread
@@ -162,8 +205,17 @@ class Frames:
     def _failure(self, said: str) -> FormatError:
         if "not a transfer syntax" in said:
             return FormatError("unsupported", f"the transfer syntax {self._syntax_name()} is not read")
-        if "less than expected" in said or "truncat" in said.lower():
-            return FormatError("truncated", "the DICOM pixels end early")
+        # What the file ends within is left out of the data set.
+        cut = "no pixel data to decode" in said
+        if cut or "less than expected" in said or "truncat" in said.lower():
+            return FormatError("truncated", f"the DICOM pixels ({self._syntax_name()}) end early")
+        if "Unknown (0028,0004)" in said:
+            return FormatError("bad-header", "the DICOM image's photometric interpretation is none that is known")
+        if "could not broadcast" in said or "match the expected amount" in said:
+            told = (
+                f"a decoded frame ({self._syntax_name()}) is not of the {self.rows} x {self.columns} that are promised"
+            )
+            return FormatError("bad-pixels", told)
         if missing := re.search(r"Missing required element: \((\w{4},\w{4})\) '([\w /]+)'", said):
             return FormatError("bad-header", f"the DICOM image has no element ({missing[1]}), {missing[2]}")
         if "missing dependencies" in said or "plugins are missing" in said:
@@ -174,7 +226,8 @@ class Frames:
     def _syntax_name(self) -> str:
         from pydicom.uid import UID
 
-        return str(UID(self.syntax).name)
+        uid = UID(self.syntax)
+        return str(uid) if uid.name == str(uid) else f"{uid.name}, {uid}"
 
 
 def _native(frame: NDArray[Any]) -> NDArray[Any]:
@@ -196,18 +249,8 @@ class _PlainPixels:
         whole = frames.bits_allocated in ((16,) if frames.big_endian else (8, 16))
         if place is None or frames.syntax not in _PLAIN or frames.colour or frames.samples != 1 or not whole:
             return None
-        with open(frames._path, "rb") as stream:
-            stream.seek(place)
-            head = stream.read(_LONG_HEADER)
-        order = "big" if frames.big_endian else "little"
-        if len(head) < _LONG_HEADER:
-            raise FormatError("no-pixels", "the DICOM image holds no pixels")
-        group, element = (int.from_bytes(head[k : k + 2], order) for k in (0, 2))  # type: ignore[arg-type]
-        if (group, element) != (0x7FE0, 0x0010):
-            return None
-        size = _SHORT_HEADER if frames.syntax == _IMPLICIT else _LONG_HEADER
-        length = int.from_bytes(head[size - 4 : size], order)  # type: ignore[arg-type]
-        return None if length == _UNKNOWN_LENGTH else cls(frames, place + size, length)
+        element = _element(frames._path, place, frames.syntax)
+        return None if element is None or element[1] == _UNKNOWN_LENGTH else cls(frames, *element)
 
     def read(self, number: int) -> NDArray[Any]:
         """Stored values [rows, columns], bits beyond the stored ones cut off, the sign extended."""
@@ -225,6 +268,27 @@ class _PlainPixels:
         signed = values.view(frames.dtype)
         # Arithmetic to the right: it extends the sign where there is one.
         return (values << above).view(frames.dtype) >> spare if spare else signed
+
+
+def _element(path: str, place: int, syntax: str) -> tuple[int, int] | None:
+    """Where the pixels of an element at `place` begin, and its length; None where it holds none of integers."""
+    with open(path, "rb") as stream:
+        stream.seek(place)
+        head = stream.read(_LONG_HEADER)
+    order = "big" if syntax == _BIG else "little"
+    if len(head) < _LONG_HEADER:
+        raise FormatError("no-pixels", "the DICOM image holds no pixels")
+    group, element = (int.from_bytes(head[k : k + 2], order) for k in (0, 2))  # type: ignore[arg-type]
+    if (group, element) != (0x7FE0, 0x0010):
+        return None
+    size = _SHORT_HEADER if syntax == _IMPLICIT else _LONG_HEADER
+    return place + size, int.from_bytes(head[size - 4 : size], order)  # type: ignore[arg-type]
+
+
+def _holds_pixels(path: str, place: int) -> bool:
+    with open(path, "rb") as stream:
+        stream.seek(place)
+        return stream.read(4) in (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 
 
 @contextmanager

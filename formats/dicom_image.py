@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,15 @@ _INVERTED = "MONOCHROME1"
 _HOUNSFIELD = "CT"
 
 
+class _Described(NamedTuple):
+    """What the frames of a file have in common."""
+
+    headers: Headers
+    identity: Headers
+
+
 def open_images(data: Any, path: str, place: int | None, headers: Headers, voi: str = "file") -> list[Image]:
-    """One picture for each frame of a data set that was read up to its pixels.
+    """One picture for each frame of a data set that was read up to its pixels; of frames that are not there the first.
 
     Args:
         data: the data set.
@@ -37,17 +45,17 @@ def open_images(data: Any, path: str, place: int | None, headers: Headers, voi: 
     frames = Frames(data, path, place)
     # Frames that are shown alike share the table that it takes.
     greys: dict[str, _Grey] = {}
-    return [_image(data, frames, number, headers, voi, greys) for number in range(frames.count)]
+    described = _Described(headers, cache(lambda: identity_facts(data)))
+    return [_image(data, frames, number, described, voi, greys) for number in range(min(frames.count, frames.held + 1))]
 
 
-def _image(data: Any, frames: Frames, number: int, headers: Headers, voi: str, greys: dict[str, _Grey]) -> Image:
+def _image(data: Any, frames: Frames, number: int, header: _Described, voi: str, greys: dict[str, _Grey]) -> Image:
     items = frame_items(data, number)
     spacing, orientation, said = measures(data, items)
     facts: dict[str, Any] = {"photometric": frames.photometric, "bits": frames.bits_stored}
     if overlays := sum(1 for group in range(0x6000, 0x6020, 2) if (group, 0x0010) in data):
         said["overlays"] = f"{overlays} not drawn"
-    described: dict[str, Any] = {"spacing": spacing, "orientation": orientation, "headers": headers, "said": said,
-                                 "identity": lambda: identity_facts(data)}  # fmt: skip
+    described: dict[str, Any] = {"spacing": spacing, "orientation": orientation, **header._asdict(), "said": said}
     if frames.colour:
         return _colour(frames, number, facts, voi, described)
     grey = _Grey(data, items, frames, voi)

@@ -66,8 +66,21 @@ def _page(file: Any, path: str, number: int, voi: str) -> Image:
         values = _pixels(path, number, mode)
         return values if shown is None else levels(values.astype(np.float64), shown, inverted=False)
 
+    def identity() -> dict[str, Any]:
+        from medpipe.formats.picture_identity import picture_identity
+
+        try:
+            with _opened(path) as file:
+                file.seek(number)
+                file.load()
+                return picture_identity(file)
+        except FormatError:
+            raise
+        except Exception as error:  # a damaged entry may raise anything at all
+            raise FormatError("bad-header", "the picture's text and EXIF entries are damaged") from error
+
     facts = {"photometric": mode, "voi": shown.facts() if shown is not None else None}
-    return Image(file.format.lower(), shape, dtype, read, pixels=facts, said=said)
+    return Image(file.format.lower(), shape, dtype, read, pixels=facts, said=said, identity=identity)
 
 
 def _voi(kind: str, voi: str) -> Voi | None:

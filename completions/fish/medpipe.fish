@@ -73,7 +73,7 @@ complete -c medpipe -n '__fish_seen_subcommand_from med-view' -l from -x -d 'Beg
 complete -c medpipe -n '__fish_seen_subcommand_from med-view' -l title -x -d 'Heading of the picture. Default: the record\'s id.'
 complete -c medpipe -n '__fish_seen_subcommand_from med-view' -l dpi -x -d 'Dots per inch of a PNG.'
 complete -c medpipe -n '__fish_seen_subcommand_from med-view' -l fs -x -d 'Sampling rate of CSV files.'
-complete -c medpipe -n '__fish_seen_subcommand_from med-view' -l voi -x -a 'file none abdomen bone brain liver lung mediastinum soft-tissue stroke' -d 'Grey values: file, none, lung, bone, ..., CENTER,WIDTH.'
+complete -c medpipe -n '__fish_seen_subcommand_from med-view' -l voi -x -a 'file none abdomen bone brain liver lung mediastinum soft-tissue stroke' -d 'Grey values: file, lung, CENTER,WIDTH, ... Default: the record\'s, or file.'
 complete -c medpipe -n '__fish_seen_subcommand_from med-view' -l slice -x -a 'axial:mid coronal:mid sagittal:mid' -d 'Of a volume: axial:mid, coronal:40, ...'
 complete -c medpipe -n '__fish_seen_subcommand_from med-view' -l id -x -a 'path stem hash key:' -d 'Name records by path, stem, hash or key:NAME.'
 complete -c medpipe -n '__fish_seen_subcommand_from med-view' -l quiet -d 'No messages but fatal ones.'

@@ -70,21 +70,25 @@ def draw_image(
 def _draw_boxes(axes: Axes, boxes: Sequence[Box]) -> None:
     # The truth's first, so that a finding keeps its colour whatever was found.
     labels = list(dict.fromkeys(box.label for box in sorted(boxes, key=lambda box: not box.true)))
-    named = {box.label for box in boxes if not box.true}
     for box in boxes:
         colour = COLOURS[labels.index(box.label) % len(COLOURS)]
         left, top, right, bottom = box.xyxy
         axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, linewidth=1.4,
                                  linestyle=(0, (4, 3)) if box.true else "solid"))  # fmt: skip
-        if box.true and box.label in named:
+        if box.true and any(_meet(box, other) for other in boxes if not other.true):
             continue
-        # Of a label that is nowhere found, one true box tells the colour.
-        named.add(box.label)
         said = box.label if box.score is None else f"{box.label} {box.score:.2f}"
         # Above the box, but at the picture's upper edge, where it would be cut off.
         stands = "bottom" if top > axes.get_ylim()[0] / 40 else "top"
         axes.text(left, top, said, size=7, color="#101114", va=stands, clip_on=True,
                   bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.2})  # fmt: skip
+
+
+def _meet(box: Box, other: Box) -> bool:
+    """Whether two boxes of one label overlap: the label of one is enough."""
+    left, top, right, bottom = (max(box.xyxy[k], other.xyxy[k]) if k < 2 else min(box.xyxy[k], other.xyxy[k])
+                                for k in range(4))  # fmt: skip
+    return box.label == other.label and left < right and top < bottom
 
 
 def _draw_bar(figure: Figure, extent: float, width: float, base: float) -> None:

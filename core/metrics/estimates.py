@@ -38,7 +38,8 @@ class Row:
             name = metric + suffix
             made[name] = one.value
             if one.interval is not None:
-                made[f"{name}_ci95"] = list(one.interval)
+                # Else 1 may read 0.9999999999999999.
+                made[f"{name}_ci95"] = [round(end, 12) for end in one.interval]
             if one.p is not None:
                 made[f"{name}_p"] = one.p
         return made | ({"thresholds": self.thresholds} if self.thresholds else {})

@@ -19,7 +19,7 @@ class PartlyTrained(Objective):
 
     def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
         """Into the weights that training changes. Raises ValueError for the state of another model."""
-        own = self.trained_state()
+        own = PartlyTrained.trained_state(self)
         if set(own) != set(state):
             raise ValueError(f"the state holds {len(state)} trained weights, this model has {len(own)}")
         with torch.no_grad():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -16,10 +16,14 @@ _ATTRIBUTES: Final = ("what", "density", "shape", "border", "location")
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """Sentences by the finding's name in lower case; `digest` stands for all of them."""
+    """Sentences by the finding's name in lower case; `digest` stands for all of them.
+
+    `reviewed`: whether a radiologist has looked at each; None where nobody says.
+    """
 
     sentences: dict[str, str]
     digest: str
+    reviewed: bool | None = None
 
     @classmethod
     def load(cls, path: Path | None = None) -> Self:
@@ -43,14 +47,17 @@ class Knowledge:
         if not isinstance(found, dict) or not found:
             raise InputError("bad-knowledge", f"{path} is no mapping of findings to what they look like")
         sentences = {normal_name(str(name)): _sentence(path, str(name), entry) for name, entry in found.items()}
-        return cls(sentences, hashlib.sha256(raw).hexdigest()[:12])
+        for name, entry in found.items():
+            for other in _aliases(path, str(name), entry):
+                sentences.setdefault(normal_name(other), sentences[normal_name(str(name))])
+        return cls(sentences, hashlib.sha256(raw).hexdigest()[:12], _reviewed(found.values()))
 
     def with_sentences(self, sentences: Mapping[str, str]) -> Self:
         """These findings with other sentences for some of them."""
         own = {normal_name(name): sentence for name, sentence in sentences.items()}
         told = "\n".join(f"{name}: {sentence}" for name, sentence in sorted(own.items()))
         digest = hashlib.sha256(f"{self.digest}\n{told}".encode()).hexdigest()[:12]
-        return type(self)(self.sentences | own, digest) if own else self
+        return type(self)(self.sentences | own, digest, self.reviewed) if own else self
 
     def sentence(self, name: str) -> str | None:
         """What is known of a finding; None where nobody described it."""
@@ -60,6 +67,18 @@ class Knowledge:
 def normal_name(name: str) -> str:
     """A finding's name as the data sets' variants of it meet: lower case, `nodule/mass` as `nodule or mass`."""
     return " ".join(name.lower().replace("_", " ").replace("/", " or ").split())
+
+
+def _aliases(path: Path, name: str, entry: Any) -> list[str]:
+    others = entry.get("aliases", []) if isinstance(entry, dict) else []
+    if not isinstance(others, list):
+        raise InputError("bad-knowledge", f"{path}: the aliases of {name} are no list")
+    return [str(other) for other in others]
+
+
+def _reviewed(entries: Iterable[Any]) -> bool | None:
+    said = {entry.get("reviewed") if isinstance(entry, dict) else None for entry in entries}
+    return False if False in said else None if None in said else True
 
 
 def _sentence(path: Path, name: str, entry: Any) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Final
 
@@ -22,15 +23,21 @@ from medpipe.core.vision.location_tokens import BINS, centres
 
 _IOU: Final = 0.5
 _TOGETHER: Final = 64
+# Of the trained state, beside the weights.
+_ABSENT: Final = "asked_absent"
 
 
 class GroundObjective(PartlyTrained):
-    """Florence-2 and its cross-entropy. `names` are all findings, in the order of the AP's columns."""
+    """Florence-2 and its cross-entropy. `names` are all findings, in the order of the AP's columns.
+
+    `absent` counts, by finding, answers learnt by this process that there is none.
+    """
 
     def __init__(self, florence: Florence, settings: GroundSettings, names: tuple[str, ...]) -> None:
         super().__init__(settings.seed)
         self.florence, self.settings, self.names = florence, settings, names
         self.model = florence.model
+        self.absent: Counter[str] = Counter()
         self.selection = settings.selection
         self.higher_is_better = settings.selection == "ap50"
         if settings.lora_rank:
@@ -65,11 +72,24 @@ class GroundObjective(PartlyTrained):
         """`loss` over all tokens; `location` and `words` are its parts, the means of their tokens; `dense` beside."""
         image = image_tokens(self.model, batch.pixels)
         parts = {} if batch.dense_only else self._told(image, batch)
+        if self.training and not batch.dense_only:
+            self.absent.update(name for one in batch.examples for name in one.names if name not in one.labels)
         loss = parts.pop("tokens", image.new_zeros(()))
         if self.dense is not None:
             parts["dense"] = self.dense(image, batch.examples, self._locations())
             loss = loss + self.settings.dense_weight * parts["dense"]
         return {"loss": loss, **parts}
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """Weights that training changes, and what it has asked."""
+        return super().trained_state() | {_ABSENT: torch.tensor([self.absent[name] for name in self.names])}
+
+    def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
+        """The other way. A state of an earlier version tells nothing of what was asked."""
+        weights = dict(state)
+        counts = weights.pop(_ABSENT, torch.zeros(len(self.names), dtype=torch.int64))
+        self.absent = Counter(dict(zip(self.names, counts.tolist(), strict=True)))
+        super().load_trained_state(weights)
 
     def _told(self, image: Tensor, batch: GroundBatch) -> dict[str, Tensor]:
         """Cross-entropy of the answers: of all `tokens`, of each `location`, of the other `words`."""

@@ -10,7 +10,14 @@ from medpipe.core.training.batches import BatchSource
 from medpipe.core.training.loop import Line, Outcome, RunOptions, Which, train
 from medpipe.core.vision.ground_batch import GroundBatch
 from medpipe.core.vision.ground_objective import GroundObjective
-from medpipe.core.vision.grounding_folder import MODEL, digest_of, write_description, write_static, write_weights
+from medpipe.core.vision.grounding_folder import (
+    MODEL,
+    asked_absent,
+    digest_of,
+    write_description,
+    write_static,
+    write_weights,
+)
 
 
 class _Folder:
@@ -20,6 +27,8 @@ class _Folder:
         self.path, self._objective = path, objective
         settings = objective.settings
         self._preset = settings.preset(path.name)
+        # What the weights in each folder had been asked when they were written.
+        self._absent: dict[str, dict[str, int]] = {}
         self.described: Mapping[str, Any] = {
             "train_preset": settings.facts(), "train_preset_digest": settings.digest,
             "findings": list(objective.names), **facts,
@@ -32,8 +41,8 @@ class _Folder:
 
     def _describe(self, which: str, result: Mapping[str, Any]) -> None:
         more = {"run": digest_of(self.described), **self.described, "result": dict(result)}
-        calibrated = self._objective.settings.negatives > 0
-        write_description(self.path / which, self._preset, calibrated=calibrated, trained=True, more=more)
+        absent = self._absent.get(which) or asked_absent(self.path / which)
+        write_description(self.path / which, self._preset, absent=absent, trained=True, more=more)
 
     def write_weights(self, which: Which, place: Mapping[str, Any]) -> None:
         folder = self.path / which
@@ -41,6 +50,7 @@ class _Folder:
         if not (folder / MODEL).is_file():
             write_static(folder, self._objective.florence)
         write_weights(folder, self._objective.whole_weights())
+        self._absent[which] = {name: self._objective.absent[name] for name in self._objective.names}
         self._describe(which, place)
 
     def rename_weights(self, which: Which) -> None:

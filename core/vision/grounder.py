@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.core.errors import InputError
-from medpipe.core.vision.findings import Knowledge
+from medpipe.core.vision.findings import Knowledge, normal_name
 from medpipe.core.vision.florence import Answer, Decoding, Florence
 from medpipe.core.vision.grounding_presets import GroundingPreset
 from medpipe.core.vision.grounding_prompt import grounding_prompt
@@ -24,11 +24,16 @@ TOGETHER: Final = 8
 
 @dataclass(slots=True)
 class Grounded:
-    """Boxes as (finding, x, y, x, y, score) in pixels of the image, presence by finding, and what was dropped."""
+    """Boxes as (finding, x, y, x, y, score) in pixels of the image, presence by finding, and what was dropped.
+
+    `written` is by a box's place what the model called it, where that is not the finding that was asked for: Florence-2
+    may ground another phrase of the sentence.
+    """
 
     boxes: list[tuple[str, tuple[float, float, float, float], float]] = field(default_factory=list)
     present: dict[str, float] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
+    written: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,8 @@ def _take(found: Grounded, name: str, answer: Answer, fit: Fit, limits: Limits) 
         kept = kept[: limits.most]
     for place in kept:
         left, top, right, bottom = (float(edge) for edge in boxes[place])
+        if normal_name(label := answer.boxes[place][0]) != normal_name(name):
+            found.written[len(found.boxes)] = label
         found.boxes.append((name, (left, top, right, bottom), float(scores[place])))
 
 
@@ -109,12 +116,18 @@ def _count(found: Grounded, why: str, count: int) -> None:
 
 
 def box_facts(
-    box: tuple[str, tuple[float, float, float, float], float], spacing: tuple[float, float] | None
-) -> dict[str, Any]:
-    """A box as records hold it; with its width and height in mm where the spacing of rows and columns is known."""
+    box: tuple[str, tuple[float, float, float, float], float], spacing: tuple[float, float] | None,
+    written: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """A box as records hold it, and the label that was `written` in place of its own.
+
+    With its width and height in mm where the spacing of rows and columns is known.
+    """
     label, (left, top, right, bottom), score = box
     made: dict[str, Any] = {"label": label, "xyxy": [round(edge, 2) for edge in (left, top, right, bottom)],
                             "score": round(score, 6)}  # fmt: skip
+    if written is not None:
+        made["written"] = written
     if spacing is not None:
         made["mm"] = [round((right - left) * spacing[1], 2), round((bottom - top) * spacing[0], 2)]
     return made

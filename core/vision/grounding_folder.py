@@ -15,7 +15,7 @@ from medpipe.core.errors import ModelError
 from medpipe.core.hub import hub_folder
 from medpipe.core.training.durable import put
 from medpipe.core.vision.florence import Florence
-from medpipe.core.vision.grounding_presets import PRESETS, GroundingPreset
+from medpipe.core.vision.grounding_presets import PRESETS, GroundingPreset, asked_as
 from medpipe.core.vision.grounding_prompt import TEMPLATES
 
 if TYPE_CHECKING:
@@ -33,20 +33,22 @@ class GroundingModel:
     """A model and what is known of it; `facts` stand in records.
 
     `descriptions` are the sentences by finding that it was trained with, empty where by names alone, None where
-    nobody says.
+    nobody says. `calibrated` are the findings, in lower case, of which it learnt from images without them.
     """
 
     florence: Florence
     preset: GroundingPreset
     facts: dict[str, Any]
     descriptions: dict[str, str] | None = None
+    calibrated: frozenset[str] = frozenset()
 
 
 def open_model(name: str, preset: str | None, device: str = "cpu") -> GroundingModel:
     """`smoke`, a folder, or a name on the hub; of a training's folder the best weights, else the last.
 
-    A folder that ground-train wrote tells how it is asked, and a `preset` that is given must say the same; of others
-    it is `florence-2` where none is given. Weights come from safetensors alone, and no code comes with them.
+    A folder with medpipe.json tells how it is asked: a `preset` that is given changes beams and tokens, and must have
+    its input and template, but that `ag-kd` and `ag-kd-released` are for the same weights. Of others it is `florence-2`
+    where none is given. Weights come from safetensors alone, and no code comes with them.
     Raises ModelError.
     """
     if preset is not None and preset not in PRESETS:
@@ -55,10 +57,10 @@ def open_model(name: str, preset: str | None, device: str = "cpu") -> GroundingM
     if name == "smoke":
         from medpipe.core.vision.florence_new import new_florence
 
-        own = PRESETS["smoke"]
+        own = _asked(PRESETS["smoke"], preset, name)
         florence = new_florence("smoke", side=own.side)
         florence.model.to(place)
-        return GroundingModel(florence, own, _facts("smoke", None, own, calibrated=False, trained=False))
+        return GroundingModel(florence, own, _facts("smoke", None, own, trained=False))
     folder = Path(name)
     for which in ("best", "last"):
         if (folder / which / MODEL).is_file():
@@ -73,18 +75,30 @@ def open_model(name: str, preset: str | None, device: str = "cpu") -> GroundingM
     florence = _load(folder, name, own.side, place)
     weights = folder / WEIGHTS
     digest = sha256_of(weights) if weights.is_file() else None
-    calibrated = bool(said and said.get("calibrated"))
     trained = bool(said.get("trained", True)) if said is not None else True
-    facts = _facts(Path(name).name, digest, own, calibrated=calibrated, trained=trained)
-    return GroundingModel(florence, own, facts, _descriptions(said, folder) if said is not None else None)
+    facts = _facts(Path(name).name, digest, own, trained=trained)
+    if said is None:
+        return GroundingModel(florence, own, facts)
+    return GroundingModel(florence, own, facts, _descriptions(said, folder), _calibrated(said))
 
 
-def _facts(
-    name: str, digest: str | None, preset: GroundingPreset, *, calibrated: bool, trained: bool
-) -> dict[str, Any]:
+def _facts(name: str, digest: str | None, preset: GroundingPreset, *, trained: bool) -> dict[str, Any]:
     sha = {} if digest is None else {"sha256": digest[:16]}
-    return {"name": name, **sha, "preset": preset.name, "template": preset.template, "calibrated": calibrated,
-            "trained": trained}  # fmt: skip
+    return {"name": name, **sha, "preset": preset.name, "template": preset.template, "trained": trained}
+
+
+def _calibrated(said: Mapping[str, Any]) -> frozenset[str]:
+    """Earlier versions say it of all findings together."""
+    absent = said.get("asked_absent")
+    if not isinstance(absent, dict):
+        absent = dict.fromkeys(said.get("findings") or (), bool(said.get("calibrated")))
+    return frozenset(str(name).lower() for name, count in absent.items() if count)
+
+
+def asked_absent(folder: Path) -> dict[str, int]:
+    """How often the weights that are there were asked for each finding in an image without it."""
+    said = _description(folder) or {}
+    return dict(said.get("asked_absent") or {})
 
 
 def _description(folder: Path) -> dict[str, Any] | None:
@@ -114,9 +128,14 @@ def _preset(said: Mapping[str, Any], given: str | None, folder: Path) -> Groundi
         raise ModelError(f"{folder / MODEL} does not say how the model is asked") from None
     if own.template not in TEMPLATES:
         raise ModelError(f"{folder / MODEL}: no template {own.template}")
-    if given is not None and PRESETS[given].template != own.template:
-        raise ModelError(f"{folder} was trained with the template {own.template}, {given} asks by another")
-    return own
+    return _asked(own, given, str(folder))
+
+
+def _asked(own: GroundingPreset, given: str | None, name: str) -> GroundingPreset:
+    try:
+        return own if given is None else asked_as(own, given)
+    except ValueError as error:
+        raise ModelError(f"{name} {error}") from None
 
 
 def _load(folder: Path, name: str, side: int, device: torch.device) -> Florence:
@@ -163,10 +182,11 @@ def write_weights(folder: Path, weights: Mapping[str, Any]) -> None:
 
 
 def write_description(
-    folder: Path, preset: GroundingPreset, *, calibrated: bool, trained: bool, more: Mapping[str, Any]
+    folder: Path, preset: GroundingPreset, *, absent: Mapping[str, int], trained: bool, more: Mapping[str, Any]
 ) -> None:
-    """medpipe.json."""
-    whole = {"medpipe_model": _FORMAT, "task": "grounding", "preset": preset.facts(), "calibrated": calibrated,
+    """medpipe.json; `absent` counts by finding the images without it in which it was asked for in training."""
+    whole = {"medpipe_model": _FORMAT, "task": "grounding", "preset": preset.facts(),
+             "calibrated": bool(absent) and all(absent.values()), "asked_absent": dict(absent),
              "trained": trained, **more}  # fmt: skip
     text = json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
     put(folder / MODEL, lambda part: _write(part, text))

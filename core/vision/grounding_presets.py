@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from medpipe.core.vision.letterbox import How
@@ -45,3 +45,20 @@ PRESETS: Final = {
         GroundingPreset("smoke", "plain", 64, "letterbox", 1, 40),
     )
 }
+# Two ways in which its authors ask the same weights.
+_AG_KD: Final = ("ag-kd", "ag-kd-released")
+
+
+def asked_as(own: GroundingPreset, given: str) -> GroundingPreset:
+    """A model that is to be asked as `own` says, asked as the preset `given` does: with its beams and tokens.
+
+    ValueError, naming both sides, where that changes what it was trained on: input and template.
+    """
+    other = PRESETS[given]
+    published = own.name in _AG_KD and given in _AG_KD
+    fixed = ("side", "how") if published else ("template", "side", "how")
+    ours, theirs = own.facts(), other.facts()
+    if differ := [name for name in fixed if ours[name] != theirs[name]]:
+        said = ", ".join(f"{name} {ours[name]}, and {given} asks with {theirs[name]}" for name in differ)
+        raise ValueError(f"is asked with {said}")
+    return replace(other, places_first=own.places_first)

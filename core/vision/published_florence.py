@@ -180,4 +180,4 @@ def _write(target: Path, config: Any, tokenizer: Any, weights: dict[str, Tensor]
     config.save_pretrained(target)
     tokenizer.save_pretrained(target)
     put(target / WEIGHTS, lambda part: save_file(weights, part, metadata={"format": "pt"}))
-    write_description(target, PRESETS[preset], calibrated=False, trained=True, more={})
+    write_description(target, PRESETS[preset], absent={}, trained=True, more={})

@@ -27,6 +27,18 @@ def test_boxes_are_read_back_as_they_were(run, tmp_path: Path, form: str, out: s
     assert whole["boxes"] == 1 and whole["ap75"] == pytest.approx(1)
 
 
+@pytest.mark.parametrize(("form", "out"), [("coco", "b.json"), ("vindr", "b.csv"), ("voc", "b/")])
+def test_scores_rank_the_boxes_of_files_too(run, tmp_path: Path, form: str, out: str) -> None:
+    false = {"label": "mass", "xyxy": [90, 90, 99, 99], "score": 0.4}
+    (tmp_path / "truth.jsonl").write_bytes(record())
+    run("med-cat", "--boxes", form, "-o", out, stdin=record(boxes=[false, *BOXES]), cwd=tmp_path)
+    done = run("med-score", "boxes", out, "--truth", "truth.jsonl", "--draws", "0", cwd=tmp_path)
+    assert json.loads(done.stdout.splitlines()[-1])["ap50"] == pytest.approx(1) and b"no score" not in done.stderr
+    run("med-cat", "--boxes", form, "-o", out, stdin=record(boxes=[{**BOXES[0], "score": None}]), cwd=tmp_path)
+    done = run("med-score", "boxes", out, "--truth", "truth.jsonl", "--draws", "0", cwd=tmp_path)
+    assert b"1 boxes of " + out.encode() + b" have no score and count as 1" in done.stderr
+
+
 def test_a_presentation_state_refers_to_its_image(run, tmp_path: Path) -> None:
     done = run("med-cat", "--boxes", "dicom", "-o", "states/", stdin=record(), cwd=tmp_path)
     assert done.returncode == 0 and not done.stderr

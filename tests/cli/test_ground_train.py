@@ -12,6 +12,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from medpipe.cli.grounding_index import index_pictures, split_pictures
+
 SMALL = ("--set", "side=64", "--batch-size", "2", "--set", "tower=trained", "--set", "validation_share=0.3",
          "--set", "precision=float32", "--threads", "1", "--model", "smoke", "--preset", "ground")  # fmt: skip
 
@@ -122,6 +124,16 @@ def test_two_pictures_of_one_name_are_refused(run, data: Path, tmp_path: Path) -
     PIL.Image.new("L", (48, 48)).save(tmp_path / "p1.png")
     done = train(run, data, tmp_path / "m", str(tmp_path / "p1.png"))
     assert done.returncode == 2 and b"two pictures are called p1" in done.stderr
+
+
+def test_labels_meet_in_other_letters_and_listed_names_without_a_picture_are_counted(
+    data: Path, tmp_path: Path
+) -> None:
+    index = index_pictures([str(data / "images")], None, str(data / "boxes.csv"), ["nodule or mass"], None)
+    assert {label for boxes in index.boxes for label, _ in boxes} == {"nodule or mass"} == set(index.names)
+    (tmp_path / "held.txt").write_text("p1\nzebra\nokapi\n")
+    _, held = split_pictures(index, 0.5, 0, str(tmp_path / "held.txt"))
+    assert held is not None and len(held.items) == 1 and held.unmet == 2
 
 
 def test_pictures_without_boxes_and_boxes_without_pictures_are_said(run, data: Path, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from medpipe.cli.box_truth import one_spelling, read_box_stream
+
 TRUTH = {
     "a": [("mass", [10, 10, 20, 30]), ("mass", [50, 50, 60, 60])],
     "b": [("effusion", [0, 0, 40, 20])],
@@ -81,6 +83,14 @@ def test_truth_of_other_forms_says_the_same(run, files: Path) -> None:
         path = form if form == "voc" else f"{form}/{names[0]}"
         made = rows(run("med-score", "boxes", "found.jsonl", "--truth", path, cwd=files).stdout)
         assert made == expected, form
+
+
+def test_a_label_is_the_same_in_other_letters(files: Path) -> None:
+    capital = {"a": [("Nodule/Mass", [10, 10, 20, 30], 0.5)]}
+    (files / "other.jsonl").write_bytes(stream(capital, present={"NODULE_or_mass": 0.5}))
+    found = read_box_stream(str(files / "other.jsonl"))
+    found.rename(one_spelling(["nodule or mass", "Nodule/Mass"]))
+    assert found.boxes["a"][0][0] == "nodule or mass" and found.asked["a"] == ["nodule or mass"]
 
 
 def test_patients_are_drawn_whole_and_low_scores_left_out(run, files: Path) -> None:

@@ -6,13 +6,18 @@ import io
 import json
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import PIL.Image
 import pybase64
 import pytest
 from pydicom.data import get_testdata_file
 
+from medpipe.cli.box_truth import BoxStream
+from medpipe.cli.view_image import image_figure, with_image
 from medpipe.core.draw.image import Box, draw_image
+from medpipe.formats.errors import FormatError
+from medpipe.formats.registry import ReadOptions, open_file
 
 CT = get_testdata_file("CT_small.dcm")
 
@@ -101,6 +106,50 @@ def test_the_image_of_found_boxes_is_read_again_and_the_truth_laid_over_it(run, 
     assert other.returncode == 1 and b"says nothing of this image" in other.stderr
 
 
+BOXED = {"id": "x", "boxes": [{"label": "a", "xyxy": [1, 1, 50, 50]}]}
+
+
+def test_the_image_is_read_again_through_the_record_s_window() -> None:
+    plain = open_file(CT, "dicom", ReadOptions())[0].read()
+    for voi in ("bone", "none", "30,200", "file"):
+        (seen,) = open_file(CT, "dicom", ReadOptions(voi=voi))
+        line = {**BOXED, "source": {"path": CT}, "pixels": json.loads(json.dumps(seen.pixels))}
+        again = with_image(line, ReadOptions())
+        np.testing.assert_array_equal(again["image"].read(), seen.read())
+        own = with_image(line, ReadOptions(), own_voi=True)
+        np.testing.assert_array_equal(own["image"].read(), plain)
+        assert own["pixels"]["voi"] != seen.pixels["voi"] or voi == "file"
+
+
+def test_the_record_s_slice_is_read_and_no_other(tmp_path: Path) -> None:
+    path = str(tmp_path / "x.nii")
+    nibabel.save(nibabel.Nifti1Image(np.arange(60 * 50 * 20, dtype=np.int16).reshape(60, 50, 20), np.eye(4)), path)
+    (seen,) = open_file(path, "nifti", ReadOptions(slice="axial:7"))
+    line = {**BOXED, "source": {"path": path}, "notes": seen.said, "pixels": seen.pixels}
+    np.testing.assert_array_equal(with_image(line, ReadOptions())["image"].read(), seen.read())
+    with pytest.raises(FormatError, match="the slice axial 7, not of coronal 25"):
+        with_image(line, ReadOptions(slice="coronal:mid"))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [({"fit": {"image": [20, 30]}}, "for a picture of 20 x 30"), ({"boxes": [{"label": "a", "xyxy": [0, 0, 9, 999]}]},
+     "a box of a lies outside")],
+)  # fmt: skip
+def test_found_boxes_of_another_picture_are_refused(more: dict, said: str) -> None:
+    with pytest.raises(FormatError, match=said):
+        image_figure(with_image({**BOXED, "source": {"path": CT}, **more}, ReadOptions()), "")
+
+
+def test_what_was_not_found_is_said_and_labels_keep_their_colour_in_other_letters() -> None:
+    line = {**BOXED, "source": {"path": CT}, "present": {"a": 0.9, "nodule": 0.1}}
+    truth = BoxStream(boxes={"x": [("A", (1, 1, 50, 50), 1.0)]})
+    figure = image_figure(with_image(line, ReadOptions()), "", truth)
+    assert any("not found: nodule" in text.get_text() for text in figure.texts)
+    solid, dashed = figure.axes[0].patches
+    assert solid.get_edgecolor() == dashed.get_edgecolor()
+
+
 def test_true_boxes_outside_the_picture_are_refused(run, tmp_path: Path) -> None:
     line = json.dumps({"id": "ct", "source": {"path": CT}, "boxes": [{"label": "a", "xyxy": [1, 1, 50, 50]}]}).encode()
     (tmp_path / "truth.jsonl").write_bytes(line.replace(b"50, 50", b"50, 5000"))
@@ -108,10 +157,10 @@ def test_true_boxes_outside_the_picture_are_refused(run, tmp_path: Path) -> None
     assert done.returncode == 1 and b"a box of a lies outside the picture of" in done.stderr
 
 
-def test_a_label_that_was_not_found_is_named_once_beside_its_true_box() -> None:
+def test_a_true_box_that_was_not_found_bears_its_label() -> None:
     boxes = [Box("a", (1, 1, 5, 5), 0.5), Box("a", (2, 2, 6, 6), true=True), Box("b", (3, 3, 7, 7), true=True),
              Box("b", (4, 4, 8, 8), true=True)]  # fmt: skip
     (axes,) = draw_image(np.zeros((9, 9), np.uint8), boxes=boxes).axes
-    assert [text.get_text() for text in axes.texts] == ["a 0.50", "b"]
+    assert [text.get_text() for text in axes.texts] == ["a 0.50", "b", "b"]
     (edge,) = draw_image(np.zeros((90, 90), np.uint8), boxes=[Box("a", (1, 0, 5, 5))]).axes
     assert edge.texts[0].get_va() == "top" and axes.texts[0].get_va() == "bottom"

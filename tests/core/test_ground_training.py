@@ -209,7 +209,7 @@ def test_a_stopped_training_goes_on_as_if_it_had_not(tmp_path: Path) -> None:
 def test_what_is_written_is_opened_by_us_and_by_transformers(tmp_path: Path) -> None:
     made = trained(tmp_path)
     opened = open_model(str(tmp_path), None)
-    assert opened.facts["calibrated"] and opened.facts["name"] == tmp_path.name and opened.descriptions == {}
+    assert opened.calibrated == set(NAMES) and opened.facts["name"] == tmp_path.name and opened.descriptions == {}
     assert opened.preset.side == 64 and opened.preset.template == "plain"
     pixels = np.full((64, 64, 3), 90, np.uint8)
     last = open_model(str(tmp_path / "last"), None)
@@ -226,6 +226,37 @@ def test_what_is_written_is_opened_by_us_and_by_transformers(tmp_path: Path) -> 
 
     plain = Florence2ForConditionalGeneration.from_pretrained(tmp_path / "last")
     assert torch.equal(plain.lm_head.weight, made.model.lm_head.weight)
+
+
+def test_only_findings_that_were_asked_where_they_are_not_are_calibrated(tmp_path: Path) -> None:
+    settings = SETTINGS.override({"negatives": 0.0})
+    made = objective(settings)
+    asked = [make_example(*picture(0), NAMES, settings, np.random.default_rng(0))]
+    made(join_examples(asked, made.florence.tokenizer, settings, None))
+    made.eval()(
+        join_examples([make_example(*picture(2), NAMES, SETTINGS, None)], made.florence.tokenizer, settings, None)
+    )
+    assert not any(made.absent.values()), "there, or not in training"
+    made.train()(
+        join_examples([make_example(*picture(0), NAMES, SETTINGS, None)], made.florence.tokenizer, settings, None)
+    )
+    assert dict(made.absent) == {"ring": 1}
+    again = objective(settings)
+    again.load_trained_state(made.trained_state())
+    assert again.absent["ring"] == 1
+    old = {name: value for name, value in made.trained_state().items() if name != "asked_absent"}
+    again.load_trained_state(old)
+    assert not again.absent["ring"]
+
+
+def test_a_checkpoint_of_before_tells_of_all_findings_together(tmp_path: Path) -> None:
+    trained(tmp_path, max_steps=1)
+    path = tmp_path / "last/medpipe.json"
+    said = json.loads(path.read_text())
+    del said["asked_absent"]
+    for calibrated, expected in ((True, set(NAMES)), (False, set())):
+        path.write_text(json.dumps(said | {"calibrated": calibrated}))
+        assert open_model(str(tmp_path / "last"), None).calibrated == expected
 
 
 def test_what_a_kill_left_of_a_model_is_written_anew(tmp_path: Path) -> None:
@@ -249,7 +280,7 @@ def test_adapters_are_merged_and_nothing_else_has_changed(tmp_path: Path) -> Non
     assert changed and all(name.rsplit(".", 2)[1] in ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
                            for name in changed)  # fmt: skip
     state = torch.load(tmp_path / "state.pt", weights_only=True)["objective"]
-    assert all("lora_" in name for name in state)
+    assert all("lora_" in name for name in state if name != "asked_absent")
 
 
 def test_a_frozen_tower_stays_as_it_was(tmp_path: Path) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from medpipe.core.errors import InputError
+from medpipe.core.errors import InputError, ModelError
 from medpipe.core.vision.findings import Knowledge
 from medpipe.core.vision.florence import Answer
 from medpipe.core.vision.florence_new import new_florence
 from medpipe.core.vision.grounder import Grounded, Grounder, Limits, _take, box_facts
-from medpipe.core.vision.grounding_presets import PRESETS
+from medpipe.core.vision.grounding_folder import open_model
+from medpipe.core.vision.grounding_presets import PRESETS, GroundingPreset, asked_as
 from medpipe.core.vision.letterbox import Fit
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (40, 90)).astype(np.uint8)
@@ -33,6 +36,28 @@ def test_boxes_come_in_pixels_of_the_picture_best_first() -> None:
     # The middle of the first and the last bin, a tenth of a pixel inside.
     np.testing.assert_allclose(found.boxes[2][1], (0.1, 0.1, 199.9, 99.9))
     assert found.present == {"Mass": 0.75} and found.dropped == {"inverted": 2}
+
+
+def test_what_the_model_called_a_box_is_kept_where_it_is_another_name() -> None:
+    found = Grounded()
+    boxes = [("pleural effusion", (0, 250, 999, 749), 0.9), ("the chest", (100, 300, 199, 399), 0.5)]
+    _take(found, "Pleural_Effusion", Answer(boxes, {}, 0.7, ""), FIT, Limits())
+    made = [box_facts(box, None, found.written.get(place)) for place, box in enumerate(found.boxes)]
+    assert [(one["label"], one.get("written")) for one in made] == [
+        ("Pleural_Effusion", None), ("Pleural_Effusion", "the chest"),
+    ]  # fmt: skip
+
+
+def test_a_preset_is_applied_or_refused_with_both_sides_named() -> None:
+    own = replace(PRESETS["ag-kd"], places_first=True)
+    given = asked_as(own, "ag-kd-released")
+    assert (given.template, given.beams, given.tokens, given.places_first) == ("ag-kd-train", 1, 300, True)
+    mine = GroundingPreset("mine", "ag-kd-train", 512, "letterbox", 3, 1024)
+    assert asked_as(mine, "ag-kd-released").beams == 1
+    with pytest.raises(ValueError, match="template ag-kd-train, and ag-kd asks with ag-kd-demo"):
+        asked_as(mine, "ag-kd")
+    with pytest.raises(ModelError, match="smoke is asked with side 64, and florence-2 asks with 768, how letterbox"):
+        open_model("smoke", "florence-2")
 
 
 def test_what_limits_take_away_is_counted() -> None:

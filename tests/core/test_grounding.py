@@ -117,14 +117,25 @@ def test_without_knowledge_the_name_alone_is_asked_for() -> None:
             grounding_prompt(" ", "x", template)
 
 
+ATTRIBUTES = ("what", "density", "shape", "border", "location")
+
+
 def test_every_shipped_finding_is_described_whole_and_names_its_source() -> None:
     whole = yaml.safe_load(SHIPPED.read_text())
     for name, entry in whole["findings"].items():
         assert name == normal_name(name)
-        assert set(entry) == {"what", "density", "shape", "border", "location", "source", "sets"}
-        assert entry["source"] in whole["sources"] and set(entry["sets"]) <= {"vindr", "padchest"}
+        assert set(entry) - {"aliases"} == {*ATTRIBUTES, "source", "reviewed", "sets"}
+        assert entry["source"] in whole["sources"] and set(entry["sets"]) <= {"vindr", "vindr-global", "padchest"}
     assert sum("vindr" in entry["sets"] for entry in whole["findings"].values()) == 22
-    assert "NOT reviewed by a radiologist" in SHIPPED.read_text()
+    assert all(entry["reviewed"] is False for entry in whole["findings"].values())
+    assert "NOT reviewed by a radiologist" in SHIPPED.read_text() and Knowledge.load().reviewed is False
+
+
+@pytest.mark.parametrize("name", ["nodules", "Mass", "NSG tube", "fracture", "pulmonary oedema", "Volume_loss", "COPD",
+                                  "pneumonia", "Tuberculosis", "lung tumor"])  # fmt: skip
+def test_other_names_of_a_finding_are_known(name: str) -> None:
+    known = Knowledge.load()
+    assert known.sentence(name) and (name != "nodules" or known.sentence(name) == known.sentence("Nodule/Mass"))
     sentence = Knowledge.load().sentence("Nodule/Mass")
     assert sentence is not None and sentence.startswith("a rounded growth in the lung, the brightness of soft tissue")
     assert sentence.endswith("surrounded by air.") and "\n" not in sentence

@@ -126,7 +126,7 @@ def test_a_full_size_checkpoint_is_opened_and_answers(published: Path, tmp_path:
     count = convert(published, tmp_path / "native", "ag-kd")
     assert count > 230_000_000
     opened = open_model(str(tmp_path / "native"), None)
-    assert opened.preset.template == "ag-kd-demo" and not opened.facts["calibrated"]
+    assert opened.preset.template == "ag-kd-demo" and not opened.calibrated
     tokenizer = opened.florence.tokenizer
     assert tokenizer.convert_tokens_to_ids(["<loc_0>", "<loc_999>", "<and>", "<image>"]) == [50269, 51268, 51288, 51289]
     old, new = load_file(published / "model.safetensors"), opened.florence.model.state_dict()

@@ -14,6 +14,7 @@ from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
 from pydicom.uid import CTImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from medpipe.formats.dicom import open_dicom
+from medpipe.formats.dicom_identity import reasons
 from medpipe.formats.errors import FormatError
 from medpipe.formats.image import Image
 
@@ -182,6 +183,35 @@ def test_what_is_wrong_is_named(tmp_path: Path, elements: dict[str, object], kin
     assert caught.value.kind == kind and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "keep", "said"),
+    [
+        ("RG3_J2KI.dcm", 1 / 2, r"\(JPEG 2000 Image Compression, 1.2.840.10008.1.2.4.91\) end early"),
+        ("JPEG-LL.dcm", 2 / 3, r"\(JPEG Lossless.*\) end early"),
+        ("OBXXXX1A_rle.dcm", 2 / 3, r"\(RLE Lossless, 1.2.840.10008.1.2.5\) end early"),
+        ("HTJ2K_08_RGB.dcm", 2 / 3, "end early"),
+        ("meta_missing_tsyntax.dcm", 1, "holds pixels, and does not say how many rows"),
+    ],
+)
+def test_a_damaged_file_is_named_with_what_is_damaged(tmp_path: Path, name: str, keep: float, said: str) -> None:
+    source = next((path for path in FILES if path.name == name), None)
+    if source is None:
+        pytest.skip(f"MEDPIPE_DATA has no dicom/{name}")
+    raw = source.read_bytes()
+    (tmp_path / "x.dcm").write_bytes(raw[: int(len(raw) * keep)])
+    with pytest.raises(FormatError, match=said):
+        open_dicom(str(tmp_path / "x.dcm"))[0].read()
+
+
+def test_colours_that_nobody_can_tell_are_named(tmp_path: Path) -> None:
+    tables = {f"{colour}PaletteColorLookupTable{half}": value for colour in ("Red", "Green")
+              for half, value in (("Descriptor", [256, 0, 8]), ("Data", bytes(256)))}  # fmt: skip
+    for name, said in (("XYZ", "photometric interpretation is none"), ("PALETTE COLOR", "lacks its BluePalette")):
+        elements = tables | {"PhotometricInterpretation": name}
+        with pytest.raises(FormatError, match=said):
+            open_dicom(write(tmp_path / "x.dcm", counts(), **elements))[0].read()
+
+
 def test_a_frame_that_ends_early_is_an_error_and_those_before_it_are_not(tmp_path: Path) -> None:
     path = Path(write(tmp_path / "x.dcm", counts(3)))
     path.write_bytes(path.read_bytes()[:-20])
@@ -189,6 +219,22 @@ def test_a_frame_that_ends_early_is_an_error_and_those_before_it_are_not(tmp_pat
     np.testing.assert_array_equal(np.stack([first.read(), second.read()]), counts(3)[:2])
     with pytest.raises(FormatError, match="50 bytes, its header promises 70"):
         third.read()
+
+
+@pytest.mark.parametrize("name", ["emri_small.dcm", "emri_small_RLE.dcm"])
+def test_frames_that_are_only_promised_are_one_error(tmp_path: Path, name: str) -> None:
+    source = next((path for path in FILES if path.name == name), None)
+    if source is None:
+        pytest.skip(f"MEDPIPE_DATA has no dicom/{name}")
+    data = pydicom.dcmread(source)
+    data.NumberOfFrames = 1_000_000
+    data.save_as(tmp_path / "x.dcm")
+    found = open_dicom(str(tmp_path / "x.dcm"))
+    assert len(found) == 11
+    with pytest.raises(FormatError, match="promises 1000000 frames and holds 10 at most") as caught:
+        found[-1].read()
+    assert caught.value.kind == "truncated"
+    np.testing.assert_array_equal(found[9].read(), open_dicom(str(source))[9].read())
 
 
 def test_of_a_file_of_gigabytes_only_the_frame_that_is_asked_for_is_read(tmp_path: Path) -> None:
@@ -226,8 +272,33 @@ def test_of_a_person_only_the_names_of_elements_come_out(tmp_path: Path) -> None
     image = open_dicom(path)[0]
     assert image.identity is not None
     assert image.identity() == {
-        "burned_in": "yes", "recognizable": "unknown", "tags": ["PatientID", "PatientName"], "private": 0,
+        "burned_in": "yes", "recognizable": "unknown", "deidentified": "unknown", "private": 0,
+        "tags": {"numbers": ["PatientID"], "people": ["PatientName"],
+                 "uids": ["MediaStorageSOPInstanceUID", "SOPInstanceUID"]},
     }  # fmt: skip
+
+
+IDENTIFYING = {"ContentCreatorName": "DOE^JOHN", "VisitComments": "Doe", "RequestedProcedureComments": "Doe",
+               "StudyDescription": "Doe", "ClinicalTrialSubjectID": "7", "StudyDate": "20200101", "PatientAge": "050Y",
+               "AcquisitionTime": "101010", "StudyInstanceUID": "1.2.3", "DeviceUID": "1.2.4"}  # fmt: skip
+
+
+@pytest.mark.parametrize("keyword", IDENTIFYING)
+def test_each_kind_of_element_that_the_profile_removes_is_named(tmp_path: Path, keyword: str) -> None:
+    clean = {"PatientName": "", "PatientID": None, "PatientIdentityRemoved": "YES"}
+    held, empty = (
+        open_dicom(write(tmp_path / "x.dcm", counts(), **clean | {keyword: value}))[0].identity()
+        for value in (IDENTIFYING[keyword], "")
+    )
+    assert any(keyword in names for names in held["tags"].values())
+    assert (keyword in reasons(held)) != keyword.endswith("UID") and reasons(empty) == []
+
+
+def test_private_elements_may_identify(tmp_path: Path) -> None:
+    data = pydicom.dcmread(write(tmp_path / "x.dcm", counts(), PatientName="", PatientIdentityRemoved="YES"))
+    data.private_block(0x0011, "MAKER", create=True).add_new(1, "LO", "DOE^JOHN")
+    data.save_as(tmp_path / "x.dcm")
+    assert reasons(open_dicom(str(tmp_path / "x.dcm"))[0].identity()) == ["2 private elements"]
 
 
 def test_functional_groups_give_spacing_rescaling_and_windows_of_each_frame(tmp_path: Path) -> None:

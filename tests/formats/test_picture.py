@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+from PIL.PngImagePlugin import PngInfo
 
+from medpipe.cli.identity import with_identity
 from medpipe.formats.errors import FormatError
 from medpipe.formats.picture import open_picture
 
@@ -81,3 +83,29 @@ def test_a_picture_beyond_any_scanner_is_refused(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 20)
     with pytest.raises(FormatError, match="more pixels"):
         open_picture(path)
+
+
+def test_entries_that_may_identify_are_named(tmp_path: Path) -> None:
+    told = PngInfo()
+    told.add_text("PatientName", "DOE^JOHN")
+    told.add_text("John Doe", "yes")
+    told.add_text("Software", "a scanner")
+    exif = PIL.Image.Exif()
+    exif[0x013B], exif[0x0132] = "John Doe", "2020:01:01 10:10:10"
+    image = PIL.Image.new("L", (4, 4))
+    image.save(tmp_path / "x.png", pnginfo=told)
+    image.save(tmp_path / "x.jpg", exif=exif, comment=b"Doe")
+    image.save(tmp_path / "x.tif", description="Doe")
+    image.save(tmp_path / "clean.png")
+    found = {path.name: open_picture(str(path))[0].identity()["tags"] for path in tmp_path.iterdir()}
+    assert found == {
+        "x.png": {"metadata": ["PatientName", "text of another name"]}, "clean.png": {},
+        "x.jpg": {"metadata": ["Artist", "Comment", "DateTime"]}, "x.tif": {"metadata": ["ImageDescription"]},
+    }  # fmt: skip
+
+
+def test_where_nobody_has_looked_nothing_is_clean() -> None:
+    record = {"id": "x", "image": np.zeros((4, 4), np.uint8)}
+    assert with_identity(record, refuse=False)["phi"]["tags"] is None
+    with pytest.raises(FormatError, match="nobody has looked"):
+        with_identity(record, refuse=True)
