@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from medpipe.cli.source_image import source_image
 from medpipe.formats.arrays import materialise
 from medpipe.formats.errors import FormatError
 from medpipe.formats.ids import path_id
-from medpipe.formats.image import Image, image_record, image_spacing
+from medpipe.formats.image import image_record, image_spacing
 from medpipe.formats.jsonl import Record
-from medpipe.formats.registry import ReadOptions, open_file
-from medpipe.formats.sniff import sniff
+from medpipe.formats.registry import ReadOptions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,11 +25,7 @@ def with_image(record: Record, read: ReadOptions) -> Record:
     source = record.get("source")
     if "image" in record or "boxes" not in record or not isinstance(source, dict) or "path" not in source:
         return record
-    path, index = str(source["path"]), source.get("index", 0)
-    every = open_file(path, sniff(path), read)
-    found = every[index] if type(index) is int and 0 <= index < len(every) else None
-    if not isinstance(found, Image):
-        raise FormatError("no-image", f"{path} does not hold the image that the record names")
+    found = source_image(source, read)
     return {**image_record(found, record["id"], None), **record}
 
 
