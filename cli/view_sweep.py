@@ -22,7 +22,7 @@ def draw_sweeps(command: str, view: View, records: Iterator[Record], inputs: lis
         if "error" in record or not is_swept(record):
             failed += view.record in (None, record["id"])
         elif view.record == record["id"]:
-            pages = {view.record: [record]}
+            pages = {str(record["id"]): [record]}
             break
         elif view.record in (None, request_of(record)):
             pages.setdefault(request_of(record) if view.folder or view.record else "", []).append(record)

@@ -89,7 +89,8 @@ def _draw_budgets(axes: Axes, layers: Sequence[int], budgets: Budgets) -> None:
     axes.set_title("budget", size=8.5, color=INK, loc="left")
     axes.legend(fontsize=7, frameon=False, ncols=3, loc="upper right")
     whole = budgets.whole
-    share = axes.secondary_yaxis("right", functions=(lambda kept: 100 * kept / whole, lambda per: per * whole / 100))
+    to_and_fro = (lambda kept: 100 * np.asarray(kept) / whole, lambda percent: np.asarray(percent) * whole / 100)
+    share = axes.secondary_yaxis("right", functions=to_and_fro)
     share.set_ylabel("% of the prompt", size=8, color=INK)
     share.tick_params(labelsize=7, length=2, colors=INK)
     share.spines["right"].set_visible(False)

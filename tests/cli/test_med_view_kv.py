@@ -45,7 +45,7 @@ def lines(*made: dict) -> bytes:
     ("suffix", "options", "there"),
     [
         ("png", (), b"\x89PNG"),
-        ("html", (), b"<td>meda</td><td>0.2</td><td>0.200 [0.200, 0.200]</td><td>10.000 [5.000, 15.000]</td>"),
+        ("html", (), b"<td>meda</td><td>0.2</td><td>0.200</td><td>10.000 [5.000, 15.000]</td>"),
         ("html", ("--record", "b"), b"<td>meda</td><td>0.2</td><td>0.200</td><td>15.000</td>"),
         ("html", ("--record", "a#meda-0.2"), b"<td>2</td><td>8</td><td>4</td><td>0.300</td>"),
     ],
