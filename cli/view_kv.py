@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -56,7 +56,7 @@ def draw_layers(record: Record, view: View, kind: str) -> bytes:
     from medpipe.core.draw.cache_layers import draw_cache_layers
 
     layers = _layers(record)
-    budgets, maps = _budgets(record, layers), _maps(record, layers)
+    budgets, maps = _budgets(record, layers), layer_maps(layers)
     if budgets is None and not maps:
         raise FormatError("bad-value", "the layers have nothing that can be drawn")
     title = view.title if view.title is not None else str(record["id"])
@@ -135,22 +135,21 @@ def _layers(record: Record) -> list[Record]:
 def _budgets(record: Record, layers: list[Record]) -> Budgets | None:
     from medpipe.core.draw.cache_layers import Budgets
 
-    kept = _column(layers, lambda one: one.get("budget"))
+    kept = _column(layers, "budget")
     whole = record["n_text"] + (record["n_visual"] if type(record.get("n_visual")) is int else 0)
     if not np.isfinite(kept).all() or whole <= 0:
         return None
     # Where nothing was dropped, nobody has counted.
-    visual = _column(layers, lambda one: one.get("kept_visual"))
+    visual = _column(layers, "kept_visual")
     return Budgets(kept, visual if np.isfinite(visual).all() else None, float(kept.mean()), whole)
 
 
-def _maps(record: Record, layers: list[Record]) -> list[LayerMap]:
+def layer_maps(layers: list[Record]) -> list[LayerMap]:
     """Layers by KV heads where they were told, else layers by statistic."""
     from medpipe.core.draw.cache_layers import LayerMap
 
-    heads = [(title, _by_head(layers, lambda one, name=name: (one.get("heads") or {}).get(name)))  # type: ignore[misc]
-             for name, title in _OF_HEADS.items()]  # fmt: skip
-    heads.append(("entries of each KV head", _by_head(layers, lambda one: one.get("head_budgets"))))
+    heads = [(title, _by_head([_told(one.get("heads"), name) for one in layers])) for name, title in _OF_HEADS.items()]
+    heads.append(("entries of each KV head", _by_head([one.get("head_budgets") for one in layers])))
     maps = [
         LayerMap(title, [f"head {head}" for head in range(len(values))], values)
         for title, values in heads
@@ -158,7 +157,7 @@ def _maps(record: Record, layers: list[Record]) -> list[LayerMap]:
     ]
     if any("heads" in one for one in layers):
         return maps
-    rows = {name: _column(layers, lambda one, key=key: one.get(key)) for key, name in _STATISTICS.items()}  # type: ignore[misc]
+    rows = {name: _column(layers, key) for key, name in _STATISTICS.items()}
     there = {name: row for name, row in rows.items() if np.isfinite(row).any()}
     if there:
         title = "attention, each row in colours from its lowest to its highest"
@@ -166,17 +165,20 @@ def _maps(record: Record, layers: list[Record]) -> list[LayerMap]:
     return maps
 
 
-def _by_head(layers: list[Record], of: Callable[[Record], Any]) -> NDArray[np.float64] | None:
+def _told(heads: Any, name: str) -> Any:
+    return heads.get(name) if isinstance(heads, dict) else None
+
+
+def _by_head(told: list[Any]) -> NDArray[np.float64] | None:
     """Numbers [heads, layers]; None where a layer tells no list, or none of them is a number."""
-    told = [of(one) for one in layers]
     if not all(isinstance(one, list) and one and len(one) == len(told[0]) for one in told):
         return None
     values = np.array([[_or_nan(value) for value in one] for one in told]).T
     return values if np.isfinite(values).any() else None
 
 
-def _column(layers: list[Record], of: Callable[[Record], Any]) -> NDArray[np.float64]:
-    return np.array([_or_nan(of(one)) for one in layers], np.float64)
+def _column(layers: list[Record], name: str) -> NDArray[np.float64]:
+    return np.array([_or_nan(one.get(name)) for one in layers], np.float64)
 
 
 def _or_nan(value: Any) -> float:

@@ -10,10 +10,15 @@ import pytest
 from conftest import Run
 
 from medpipe.cli.kv_sweeps import Sweep
+from medpipe.cli.view_kv import draw_layers, draw_sweep, layer_maps
+from medpipe.cli.viewing import View
 from medpipe.core.draw.cache_layers import Budgets, LayerMap, draw_cache_layers
 from medpipe.core.draw.cache_quality import Measure, Point, draw_cache_quality
 from medpipe.core.kv.pareto import pareto
+from medpipe.formats.errors import FormatError
+from medpipe.formats.registry import ReadOptions
 
+VIEW = View("-", "png", None, "auto", "II", [], 0.0, None, 80, ReadOptions(), quiet=True)
 BASE = {"decoder": {"name": "tiny", "trained": True}, "n_text": 10, "n_visual": 30}
 
 
@@ -67,22 +72,24 @@ def test_a_folder_gets_every_request_and_failed_ones_are_counted(run: Run, tmp_p
 @pytest.mark.parametrize(
     ("record", "said"),
     [
-        ({"id": "x", **BASE, "layers": [{"layer": "two"}]}, b"not a list of layers"),
-        ({"id": "x", **BASE, "layers": [{"layer": 10**9}]}, b"not a list of layers"),
-        ({"id": "x", **BASE, "layers": [{"layer": 0, "heads": 3}]}, b"nothing that can be drawn"),
-        ({"id": "x", **BASE, "cost": {}}, b"no layers to draw"),
-        (tried("x", "meda", 0.2, 0.1) | {"kv_bytes": 0}, b"no bytes"),
-        (tried("x", "meda", 0.2, 0.1) | {"kv_bytes": "many"}, b"lacks numbers"),
+        ({"id": "x", **BASE, "layers": [{"layer": "two"}]}, "not a list of layers"),
+        ({"id": "x", **BASE, "layers": [{"layer": 10**9}]}, "not a list of layers"),
+        ({"id": "x", **BASE, "layers": [{"layer": 0, "heads": 3}]}, "nothing that can be drawn"),
+        ({"id": "x", **BASE, "cost": {}}, "no layers to draw"),
+        (tried("x", "meda", 0.2, 0.1) | {"kv_bytes": 0}, "no bytes"),
+        (tried("x", "meda", 0.2, 0.1) | {"kv_bytes": "many"}, "lacks numbers"),
     ],
 )
-def test_what_cannot_be_drawn_is_one_line(run: Run, tmp_path: Path, record: dict, said: bytes) -> None:
-    done = run("med-view", "--quiet", "-o", tmp_path / "x.png", stdin=lines(record))
-    assert done.returncode == 1 and said in done.stderr and done.stderr.count(b"\n") == 1
+def test_what_cannot_be_drawn_is_said(record: dict, said: str) -> None:
+    with pytest.raises(FormatError, match=said):
+        draw_sweep([record], "x", VIEW, "png") if "quality" in record else draw_layers(record, VIEW, "png")
 
 
-def test_heads_have_a_row_each_where_they_were_told(run: Run, tmp_path: Path) -> None:
-    done = run("med-view", "-o", tmp_path / "x.svg", stdin=lines({"id": "x", **BASE, "layers": HEADS}))
-    assert done.returncode == 0 and (tmp_path / "x.svg").read_bytes().startswith(b"<?xml")
+def test_heads_have_a_row_each_where_they_were_told() -> None:
+    page = draw_layers({"id": "x", **BASE, "layers": HEADS}, VIEW, "html").decode()
+    assert page.count("<tr>") == 4
+    (shown,) = layer_maps(HEADS)
+    assert shown.values.tolist() == [[1, 1, 1], [2, 3, 4]] and len(layer_maps(SWEPT[0]["layers"])[0].rows) == 1
 
 
 def test_bars_are_as_high_as_budgets_and_uniform_is_a_line() -> None:
