@@ -1,8 +1,10 @@
-"""Two plans beside each other."""
+"""Two plans beside each other, or two methods of one stream."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 from medpipe.cli.exits import BAD_STREAM, Fatal, side_failure
 from medpipe.cli.publish import write_whole
@@ -18,24 +20,38 @@ def diff_plans(first: str, second: str, output: str, *, quiet: bool) -> int:
     if len(one.fractions) != len(other.fractions):
         sizes = f"{len(one.fractions)} and {len(other.fractions)} layers"
         raise Fatal(BAD_STREAM, f"{first} and {second} are of {sizes}: no layer of one is that of the other")
-    pairs = list(zip(one.fractions, other.fractions, strict=True))
-    shares = [(a / sum(one.fractions), b / sum(other.fractions)) for a, b in pairs]
-    moved = sum(abs(a - b) for a, b in shares) / 2
-    lines: list[Record] = [
-        {"layer": layer, "first": a, "second": b, "difference": round(b - a, 6)} for layer, (a, b) in enumerate(pairs)
-    ]
-    whole: Record = {
-        "layer": None, "first": one.ratio, "second": other.ratio, "difference": round(other.ratio - one.ratio, 6),
-        "moved": round(moved, 6), "same_model": one.config_sha256 == other.config_sha256,
-    }  # fmt: skip
+    lines = layer_lines(range(len(one.fractions)), one.fractions, other.fractions)
+    whole = whole_line(lines, one.ratio, other.ratio) | {"same_model": one.config_sha256 == other.config_sha256}
     write_whole(b"".join(map(dump, [*lines, whole])), output)
     if not quiet:
-        rows = [["all" if row["layer"] is None else str(row["layer"]),
-                 *(f"{row[name]:.3f}" for name in ("first", "second", "difference"))]
-                for row in (*lines, whole)]  # fmt: skip
-        titles = [f"{plan.method} {plan.ratio:g}" for plan in (one, other)]
-        print(text_table(rows, ["layer", *titles, "difference"]), file=sys.stderr)
+        show([*lines, whole], [f"{plan.method} {plan.ratio:g}" for plan in (one, other)])
     return 0
+
+
+def layer_lines(layers: Sequence[int], first: Sequence[float], second: Sequence[float]) -> list[Record]:
+    """A line a layer of the fractions that two budgets give it."""
+    return [
+        {"layer": layer, "first": a, "second": b, "difference": round(b - a, 6)}
+        for layer, a, b in zip(layers, first, second, strict=True)
+    ]
+
+
+def whole_line(lines: Sequence[Record], first: float, second: float) -> Record:
+    """The line for all, with both ratios and what is moved."""
+    out: Record = {"layer": None, "first": first, "second": second, "difference": round(second - first, 6)}
+    sums: list[Any] = [sum(line[name] for line in lines) or 1.0 for name in ("first", "second")]
+    moved = sum(abs(line["first"] / sums[0] - line["second"] / sums[1]) for line in lines) / 2
+    return out | {"moved": round(moved, 6)}
+
+
+def show(lines: Sequence[Record], titles: Sequence[str]) -> None:
+    """The lines as a table, on stderr."""
+    rows = [
+        ["all" if line["layer"] is None else str(line["layer"]),
+         *(f"{line[name]:.3f}" for name in ("first", "second", "difference"))]
+        for line in lines
+    ]  # fmt: skip
+    print(text_table(rows, ["layer", *titles, "difference"]), file=sys.stderr)
 
 
 def _read(path: str) -> Plan:

@@ -196,15 +196,24 @@ def bench(
 
 
 def diff(
-    first: Annotated[str, typer.Argument(metavar="PLAN", help="A plan.")],
+    first: Annotated[str, typer.Argument(metavar="PLAN", help="A plan; with --of a method and its ratio: meda-0.2.")],
     second: Annotated[str, typer.Argument(metavar="OTHER", help="Another, of as many layers.")],
+    stream: Annotated[
+        str | None,
+        typer.Option("--of", metavar="STREAM", help="Compare two methods of what plan or sweep wrote, or -."),
+    ] = None,
     output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where the lines go.")] = "-",
     quiet: Annotated[bool, typer.Option("--quiet", help="No table on stderr.")] = False,
 ) -> int:
-    """Compare two plans: the fraction of each layer, the second minus the first, and the share that is moved.
+    """Compare two plans, or two methods: the fraction of each layer, the second minus the first, and the share moved.
 
-    JSON Lines on standard output, one a layer and one for all; a table on stderr.
+    Of methods that a sweep has tried the quality too, as paired differences with intervals over requests. JSON Lines on
+    standard output, one a layer and one for all; a table on stderr.
     """
+    if stream is not None:
+        from medpipe.cli.kv_diff_methods import diff_methods
+
+        return diff_methods(first, second, stream, output, quiet=quiet)
     from medpipe.cli.kv_diff import diff_plans
 
     return diff_plans(first, second, output, quiet=quiet)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from medpipe.cli.source_image import source_image
 from medpipe.core.errors import InputError
 from medpipe.formats.arrays import is_array, materialise
 from medpipe.formats.errors import FormatError
@@ -16,6 +17,8 @@ from medpipe.formats.image import Image
 from medpipe.formats.jsonl import Record, decode
 from medpipe.formats.registry import ReadOptions, open_file
 from medpipe.formats.sniff import sniff
+
+_IMAGE_FORMATS: Final = ("dicom", "nifti", "png", "jpeg", "tiff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,8 @@ class Request:
 
 
 def read_request(record: Record, options: ReadOptions) -> Request:
-    """Images are paths or records with an image, under `images`; or the record is one of an image itself.
+    """Images are paths or records of an image, under `images`; or the record is one of an image itself. Of records that
+    have their image no more, as those of `ground`, it is read again from their source.
 
     Raises InputError, FormatError.
     """
@@ -43,6 +47,8 @@ def read_request(record: Record, options: ReadOptions) -> Request:
     images = [one for given in listed for one in _images(given, options)]
     if is_array(record.get("image")):
         images.append(materialise(record["image"]))
+    elif "images" not in record and _is_of_image(record):
+        images.append(source_image(record["source"], options).read())
     return Request(prompt, images, answer)
 
 
@@ -60,9 +66,23 @@ def _images(given: Any, options: ReadOptions) -> list[NDArray[np.uint8]]:
         if not found:
             raise FormatError("bad-image", f"{given} is no image")
         return [one.read() for one in found]
-    if isinstance(given, dict) and "image" in given:
+    if isinstance(given, dict) and given.get("image") is not None:
         # Arrays are made of the values of a line: one within a list is still as it was written.
         image = decode(orjson.dumps({"image": given["image"]}))["image"]
         if is_array(image):
             return [materialise(image)]
-    raise InputError("bad-images", "an image is neither a path nor a record with an image")
+    elif isinstance(given, dict) and _has_file(given):
+        return [source_image(given["source"], options).read()]
+    raise InputError("bad-images", "an image is neither a path, nor a record with an image or the source of one")
+
+
+def _has_file(record: Record) -> bool:
+    source = record.get("source")
+    return isinstance(source, dict) and "path" in source
+
+
+def _is_of_image(record: Record) -> bool:
+    """Whether the file that a record names is of an image: a request of text alone may come from a file too."""
+    if not _has_file(record) or "fs" in record:
+        return False
+    return "boxes" in record or record["source"].get("format") in _IMAGE_FORMATS

@@ -9,25 +9,15 @@ from typing import Any, Final
 
 import orjson
 
+from medpipe.cli.kv_sweeps import MEASURES, Sweep
 from medpipe.cli.output import Output, State
 from medpipe.cli.process import Done
 from medpipe.cli.publish import write_whole
 from medpipe.cli.target import Target
-from medpipe.core.metrics.table import text_table
+from medpipe.core.metrics.table import text_table, with_interval
 from medpipe.formats.jsonl import Record
 
-# Of a sweep: a title, and where the number stands in a record.
-_QUALITY: Final[dict[str, Callable[[Record], Any]]] = {
-    "kept": lambda one: one["kept_total"] / max(1, one["requested_total"]) * one["ratio"],
-    "bytes": lambda one: one["kv_bytes"] / one["kv_bytes_full"],
-    "KL": lambda one: one["quality"]["kl_nats_mean"],
-    "KL p95": lambda one: one["quality"]["kl_nats_p95"],
-    "top 1": lambda one: one["quality"]["top1_agreement"],
-    "top 5": lambda one: one["quality"]["top5_overlap"],
-    "NLL": lambda one: one["quality"]["nll_nats_change"],
-    "exact": lambda one: one.get("exact_match"),
-    "ROUGE-L": lambda one: one.get("rouge_l"),
-}
+# A title, and where the number stands in a record.
 _COSTS: Final[dict[str, Callable[[Record], Any]]] = {
     "prefill s": lambda one: one["cost"]["prefill_s"],
     "more than full": lambda one: one["cost"]["overhead_s"] / one["cost"]["prefill_full_s"],
@@ -39,7 +29,6 @@ _COSTS: Final[dict[str, Callable[[Record], Any]]] = {
     "ceiling": lambda one: one.get("speed_up_ceiling"),
     "pays from": lambda one: one.get("break_even_tokens"),
 }
-_OF_METHODS: Final = {"sweep": _QUALITY, "bench": _COSTS}
 _OF_LAYERS: Final = {
     "measure": ("entropy_nats", "entropy_normalised", "entropy_cross_modal_nats", "mass_text_visual", "mass_sink",
                 "mass_recent", "effective_keys", "coverage_90", "kv_bytes"),
@@ -53,7 +42,8 @@ class Watch:
 
     verb: str
     layers: dict[str, list[list[Record]]] = field(default_factory=dict)
-    rows: dict[tuple[str, float], list[list[float | None]]] = field(default_factory=dict)
+    sweep: Sweep = field(default_factory=Sweep)
+    costs: dict[tuple[str, float], list[list[float | None]]] = field(default_factory=dict)
     facts: Record = field(default_factory=dict)
 
     def target(self, chosen: Target) -> Target:
@@ -66,9 +56,12 @@ class Watch:
         if "error" in record:
             return
         self.facts = record["decoder"]
-        if self.verb in _OF_METHODS:
+        if self.verb == "sweep":
+            self.sweep.add(record)
+            return
+        if self.verb == "bench":
             key = record["method"], record["ratio"]
-            self.rows.setdefault(key, []).append([of(record) for of in _OF_METHODS[self.verb].values()])
+            self.costs.setdefault(key, []).append([of(record) for of in _COSTS.values()])
             return
         name = f"{record['method']} {record['ratio']:g}" if self.verb == "plan" else ""
         names = ("layer", *_OF_LAYERS[self.verb])
@@ -90,11 +83,14 @@ class Watch:
 
     def show(self) -> None:
         """The table, on stderr."""
-        if self.verb in _OF_METHODS:
+        if self.verb == "sweep":
+            _show_sweep(self.sweep)
+            return
+        if self.verb == "bench":
             shown = [
-                [method, f"{ratio:g}", *map(_shown, _means(found))] for (method, ratio), found in self.rows.items()
+                [method, f"{ratio:g}", *map(_shown, _means(found))] for (method, ratio), found in self.costs.items()
             ]
-            print(text_table(shown, ["method", "ratio", *_OF_METHODS[self.verb]]), file=sys.stderr)
+            print(text_table(shown, ["method", "ratio", *_COSTS]), file=sys.stderr)
             return
         for name, found in self.layers.items():
             titles = [one.replace("_", " ") for one in _OF_LAYERS[self.verb]]
@@ -103,6 +99,21 @@ class Watch:
                 values = [[row[one] for one in _OF_LAYERS[self.verb]] for row in rows]
                 shown.append([str(rows[0]["layer"]), *map(_shown, _means(values))])
             print(text_table(shown, [name or "layer", *titles]), file=sys.stderr)
+
+
+def _show_sweep(sweep: Sweep) -> None:
+    tried = sweep.tried()
+    shown = [
+        [one.method, f"{one.ratio:g}", *(with_interval(one.means[name], one.intervals.get(name)) for name in MEASURES),
+         "*" if one.best else ""]
+        for one in tried
+    ]  # fmt: skip
+    print(text_table(shown, ["method", "ratio", *MEASURES, ""]), file=sys.stderr)
+    if tried:
+        requests = max(one.requests for one in tried)
+        said = f"over {requests} request{'s' if requests > 1 else ''}"
+        said += ", in brackets 95 % of bootstrap draws of them" if requests > 1 else ""
+        print(f"{said}; *: no other has as few bytes and as little KL", file=sys.stderr)
 
 
 def _means(rows: list[list[float | None]]) -> list[float | None]:

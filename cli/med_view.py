@@ -92,13 +92,14 @@ def med_view(
     ] = "path",
     quiet: Annotated[bool, typer.Option("--quiet", help="No messages but fatal ones.")] = False,
 ) -> int:
-    """Draw an ECG to scale, 25 mm/s and 10 mm/mV, with its scores; an image with its boxes; decoded text and its truth.
+    """Draw an ECG to scale, 25 mm/s and 10 mm/mV, with its scores; an image with its boxes; decoded text; a cache.
 
     Takes ECG and image files and record streams with signals or images (--keep-arrays keeps them). A scores key
     is drawn beside the leads, the attention of ecg-zeroshot --attn behind them; boxes on the image, which is
     read again from its file where the record has it no more. With windows as --truth, text that was decoded from them
     is drawn beside theirs along time, with the similarity of every pair and the nulls of med-score text: all stories
-    together, or each in a FOLDER/.
+    together, or each in a FOLDER/. Of kv-profile the layers of a record, their budgets and entropies; of a sweep the
+    quality against what is kept, all requests together, one by --record, or each in a FOLDER/.
     """
     parse_id(id_scheme)
     check_finite("--min-shift", least)

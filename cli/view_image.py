@@ -6,14 +6,14 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from medpipe.cli.source_image import source_image
 from medpipe.formats.arrays import materialise
 from medpipe.formats.errors import FormatError
 from medpipe.formats.grey_levels import PRESETS
 from medpipe.formats.ids import path_id
-from medpipe.formats.image import Image, image_record, image_spacing
+from medpipe.formats.image import image_record, image_spacing
 from medpipe.formats.jsonl import Record
-from medpipe.formats.registry import ReadOptions, open_file
-from medpipe.formats.sniff import sniff
+from medpipe.formats.registry import ReadOptions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,14 +32,10 @@ def with_image(record: Record, read: ReadOptions, *, own_voi: bool = False) -> R
     source = record.get("source")
     if "image" in record or "boxes" not in record or not isinstance(source, dict) or "path" not in source:
         return record
-    path, index = str(source["path"]), source.get("index", 0)
     cut = _slice(record)
     if not own_voi:
         read = replace(read, voi=_voi(record))
-    every = open_file(path, sniff(path), replace(read, slice=read.slice or (cut and cut.replace(" ", ":"))))
-    found = every[index] if type(index) is int and 0 <= index < len(every) else None
-    if not isinstance(found, Image):
-        raise FormatError("no-image", f"{path} does not hold the image that the record names")
+    found = source_image(source, replace(read, slice=read.slice or (cut and cut.replace(" ", ":"))))
     shown = str(found.said.get("slice", "")).partition(" of ")[0]
     if cut is not None and shown != cut:
         raise FormatError("no-image", f"the boxes are those of the slice {cut}, not of {shown or 'a picture'}")

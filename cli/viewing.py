@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +88,12 @@ def draw_all(command: str, view: View, inputs: list[str], id_scheme: str) -> int
     options = InputOptions(inputs or ["-"], id_scheme=id_scheme, pictures=True)
     drawn, failed, more = 0, 0, False
     try:
-        records = _records(options, view)
+        found, swept = _swept(_records(options, view))
+        if swept:
+            from medpipe.cli.view_sweep import draw_sweeps
+
+            return draw_sweeps(command, view, found, inputs)
+        records = (record for record in found if view.record in (None, record["id"]))
         for record in records:
             name = str(record["id"])
             try:
@@ -130,7 +136,19 @@ def _records(options: InputOptions, view: View) -> Iterator[Record]:
             found = load(item, view.read, keep_source=True)
         except EXPECTED as error:
             found = [{"id": item.id, "error": {"message": str(error)}}]
-        yield from (record for record in found if view.record in (None, record["id"]))
+        yield from found
+
+
+def _swept(records: Iterator[Record]) -> tuple[Iterator[Record], bool]:
+    """The same records, and whether the first that did not fail is one of kv-profile sweep."""
+    from medpipe.cli.view_kv import is_swept
+
+    passed: list[Record] = []
+    for record in records:
+        passed.append(record)
+        if "error" not in record:
+            break
+    return chain(passed, records), bool(passed) and is_swept(passed[-1])
 
 
 def target(view: View, name: str, kind: str) -> str:
@@ -153,6 +171,10 @@ def draw(record: Record, view: View, kind: str) -> bytes:
     if "error" in record:
         error = record["error"]
         raise FormatError("upstream", str(error.get("message", "?") if isinstance(error, dict) else error))
+    from medpipe.cli.view_kv import draw_layers, is_profile
+
+    if is_profile(record):
+        return draw_layers(record, view, kind)
     from medpipe.cli.view_image import with_image
 
     record = with_image(record, view.read, own_voi=view.own_voi)

@@ -7,7 +7,7 @@ complete -c kv-profile -n 'not __fish_seen_subcommand_from measure plan sweep be
 complete -c kv-profile -n 'not __fish_seen_subcommand_from measure plan sweep bench diff' -a plan -d 'Budgets of the layers at a ratio: they sum to what is asked for exactly'
 complete -c kv-profile -n 'not __fish_seen_subcommand_from measure plan sweep bench diff' -a sweep -d 'Try budgets: what a compressed cache costs against the full one, on one continuation forced on both'
 complete -c kv-profile -n 'not __fish_seen_subcommand_from measure plan sweep bench diff' -a bench -d 'Time methods and weigh them: prefill, statistics, choice, decoding, peak memory, each in a process of its own'
-complete -c kv-profile -n 'not __fish_seen_subcommand_from measure plan sweep bench diff' -a diff -d 'Compare two plans: the fraction of each layer, the second minus the first, and the share that is moved'
+complete -c kv-profile -n 'not __fish_seen_subcommand_from measure plan sweep bench diff' -a diff -d 'Compare two plans, or two methods: the fraction of each layer, the second minus the first, and the share moved'
 complete -c kv-profile -n '__fish_seen_subcommand_from measure' -F
 complete -c kv-profile -n '__fish_seen_subcommand_from measure' -l model -x -a 'default smoke' -d 'A decoder: folder, hub name, or smoke: tiny and untrained.'
 complete -c kv-profile -n '__fish_seen_subcommand_from measure' -l stride -x -d 'Look at every Nth row of attention; 1 for all.'
@@ -107,6 +107,7 @@ complete -c kv-profile -n '__fish_seen_subcommand_from bench' -l fs -x -d 'Sampl
 complete -c kv-profile -n '__fish_seen_subcommand_from bench' -l quiet -d 'No progress and no messages but fatal ones.'
 complete -c kv-profile -n '__fish_seen_subcommand_from bench' -s v -l verbose -d 'Show every failure; -vv tracebacks too.'
 complete -c kv-profile -n '__fish_seen_subcommand_from bench' -s h -l help -d 'Show this message and exit.'
+complete -c kv-profile -n '__fish_seen_subcommand_from diff' -l of -x -d 'Compare two methods of what plan or sweep wrote, or -.'
 complete -c kv-profile -n '__fish_seen_subcommand_from diff' -s o -l output -r -F -d 'Where the lines go.'
 complete -c kv-profile -n '__fish_seen_subcommand_from diff' -l quiet -d 'No table on stderr.'
 complete -c kv-profile -n '__fish_seen_subcommand_from diff' -s h -l help -d 'Show this message and exit.'

@@ -37,6 +37,15 @@ def interval(values: NDArray[np.float64], level: float = 0.95) -> tuple[float, f
     return float(low), float(high)
 
 
+def mean_interval(values: Sequence[float], draws: int = 1000, seed: int = 0) -> tuple[float, float] | None:
+    """Of the mean of `values`, over draws of them; None for fewer than two."""
+    if len(values) < 2:
+        return None
+    given = np.asarray(values, np.float64)
+    blocks = [weights @ given / len(given) for weights in draw_weights(len(given), draws, seed)]
+    return interval(np.concatenate(blocks))
+
+
 def two_sided_p(differences: NDArray[np.float64]) -> float | None:
     """Bootstrap p of no difference: twice the smaller share of draws on one side of zero, never below 1/draws."""
     defined = differences[np.isfinite(differences)]

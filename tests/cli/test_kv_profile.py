@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +125,8 @@ def test_a_sweep_has_its_controls_and_a_ratio_of_one_costs_nothing(swept) -> Non
     assert (
         made["two#int8"]["kv_bytes"] < 0.4 * one["kv_bytes_full"] and made["two#int8"]["quality"]["kl_nats_mean"] < 0.01
     )
-    assert b"ROUGE-L" in swept.stderr
+    said = swept.stderr.decode()
+    assert "ROUGE-L" in said and "over 4 requests" in said and re.search(r"meda +1 .*\[", said) and " *\n" in said
 
 
 def test_an_answer_is_scored(swept) -> None:
@@ -136,14 +138,21 @@ def test_an_answer_is_scored(swept) -> None:
 def test_images_come_from_records_too(run: Run, folder: Path) -> None:
     record = json.loads(run("med-cat", "0.png", cwd=folder).stdout)
     asked = {"prompt": "What?"}
+    light = {key: value for key, value in record.items() if key != "image"}
     given = [
         {"id": "a", **asked, "images": ["0.png"]},
         {"id": "b", **asked, "images": [record]},
         {**record, **asked, "id": "c"},
+        {"id": "light", **asked, "images": [light]},
+        {**light, **asked, "id": "found", "boxes": []},
+        {"id": "lost", **asked, "images": [light | {"source": {"path": "0.png", "index": 3}}]},
+        {"id": "of-text", **asked, "source": {"path": "questions.csv", "format": "csv"}},
     ]
     stream = "".join(json.dumps(one) + "\n" for one in given).encode()
     made = records(run("kv-profile", "measure", "--model", "smoke", "--quiet", stdin=stream, cwd=folder).stdout)
-    assert made["a"]["layers"] == made["b"]["layers"] == made["c"]["layers"]
+    for name in ("b", "c", "light", "found"):
+        assert made[name]["layers"] == made["a"]["layers"], name
+    assert made["lost"]["error"]["type"] == "no-image" and made["of-text"]["n_images"] == 0
     assert made["b"]["images"] == ["0"] and "image" not in made["c"]
 
 
@@ -237,3 +246,27 @@ def test_two_plans_are_compared_layer_by_layer(run: Run, folder: Path, planned) 
     assert layers[0]["difference"] == pytest.approx(0.4 - plan["fractions"][0], abs=1e-6)
     refused = run("kv-profile", "diff", "plan.json", "short.json", cwd=folder)
     assert refused.returncode == 65 and b"4 and 1 layers" in refused.stderr
+
+
+def test_two_methods_of_a_sweep_are_compared_request_by_request(run: Run, folder: Path, swept, planned) -> None:
+    (folder / "swept.jsonl").write_bytes(swept.stdout)
+    done = run("kv-profile", "diff", "meda-0.25", "uniform-0.25", "--of", "swept.jsonl", cwd=folder)
+    *layers, whole = map(json.loads, done.stdout.splitlines())
+    assert done.returncode == 0 and len(layers) == 4 and 0 <= whole["moved"] < 1 and whole["requests"] == 4
+    made, found = records(swept.stdout), whole["quality"]["kl_nats_mean"]
+    names = [name.partition("#")[0] for name in made if name.endswith("#meda-0.25")]
+    pairs = [[made[f"{name}#{one}-0.25"]["quality"]["kl_nats_mean"] for one in ("meda", "uniform")] for name in names]
+    low, high = found["difference_ci95"]
+    assert (
+        found["difference"] == pytest.approx(np.mean([b - a for a, b in pairs])) and low <= found["difference"] <= high
+    )
+    alone = run("kv-profile", "diff", "meda-0.25", "int8", "--of", "swept.jsonl", "--quiet", cwd=folder)
+    (only,) = map(json.loads, alone.stdout.splitlines())
+    assert only["layer"] is None and only["quality"]["kv_bytes_share"]["difference"] > 0
+    (folder / "planned.jsonl").write_bytes(planned.stdout)
+    for stream, code, said in (
+        ("planned.jsonl", 65, b"no meda-0.25; there is meda-0.3"),
+        ("none.jsonl", 66, b"no such"),
+    ):
+        refused = run("kv-profile", "diff", "meda-0.25", "uniform-0.25", "--of", stream, cwd=folder)
+        assert refused.returncode == code and said in refused.stderr and not refused.stdout
