@@ -147,6 +147,15 @@ class Extraction:
 def _run(passage: Passage, writer: Writer, folder: Path) -> dict[str, int]:
     # Readers say in their own way what is wrong with a file: what is left is the disk that is written to.
     try:
-        return passage.through(writer, folder)
+        counts = passage.through(writer, folder)
     except OSError as error:
         raise Fatal(WRITE_FAILED, f"{folder}: {error.strerror}") from None
+    volumes, count = passage.shape
+    # A single volume changes nowhere.
+    if counts["not_finite"] + (counts["constant"] if volumes > 1 else 0) == count:
+        raise InputError(
+            "no-values",
+            f"nothing is left: of {count} {passage.places.noun} {counts['not_finite']} hold NaN or infinity and"
+            f" {counts['constant']} do not change",
+        )
+    return counts

@@ -23,8 +23,8 @@ from medpipe.formats.jsonl import Record
 _HDF5_SUFFIXES = (".h5", ".hdf5")
 # Formats that nothing is written in: under such a name JSON Lines would deceive.
 _OTHER_FORMATS = {
-    ".bdf", ".bz2", ".csv", ".dat", ".dcm", ".edf", ".hea", ".html", ".mat", ".npy", ".npz", ".parquet", ".pkl",
-    ".png", ".pt", ".pth", ".svg", ".tar", ".tsv", ".xz", ".zip",
+    ".bdf", ".bz2", ".csv", ".dat", ".dcm", ".edf", ".gii", ".hea", ".html", ".mat", ".nii", ".npy", ".npz", ".parquet",
+    ".pkl", ".png", ".pt", ".pth", ".svg", ".tar", ".tsv", ".xz", ".zip",
 }  # fmt: skip
 
 
@@ -100,7 +100,8 @@ def choose(output: str, refs: str | None, *, check: bool = False, folders: bool 
         from medpipe.formats.hdf5_write import split
 
         return Target(split, path, finishers.hdf5, arrays=True)
-    if path.suffix.lower() in _OTHER_FORMATS:
+    packed = path.suffix.lower() in (".gz", ".zst")
+    if Path(path.stem if packed else path.name).suffix.lower() in _OTHER_FORMATS:
         raise typer.BadParameter(f"-o {output}: records are written as .jsonl, .jsonl.gz, .jsonl.zst, .h5 or FOLDER/")
     return Target(encode_line, path, finishers.compress if path.suffix in (".gz", ".zst") else finishers.rename)
 

@@ -136,7 +136,7 @@ def test_shards_that_do_not_belong_together_are_refused(run: Run, good_folder: P
 
 
 def test_names_that_promise_another_format_are_refused(run: Run, good_folder: Path, tmp_path: Path) -> None:
-    for name in ("x.npy", "x.csv", "x.PNG"):
+    for name in ("x.npy", "x.csv", "x.PNG", "x.nii.gz", "x.csv.zst"):
         assert run("med-cat", "rec", "-o", tmp_path / name, cwd=good_folder).returncode == 2
     done = run("med-cat", "rec", "--id", "key:patient", cwd=good_folder)
     assert done.returncode == 2 and b"no record stream" in done.stderr and not done.stdout

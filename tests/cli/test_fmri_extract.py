@@ -389,3 +389,19 @@ def test_a_full_disk_is_74_and_one_line(large: Path, tmp_path: Path, size: int) 
     done = subprocess.run(command, cwd=large, capture_output=True, check=False, preexec_fn=limit)
     assert done.returncode == 74 and len(done.stderr.splitlines()) == 1, done.stderr
     assert not (tmp_path / "r.h5").exists()
+
+
+@pytest.mark.parametrize("cleaned", [False, True])
+@pytest.mark.parametrize("spoilt", ["nan", "constant"])
+def test_a_run_of_which_nothing_is_left_is_an_error(run: Run, folder: Path, spoilt: str, cleaned: bool) -> None:
+    values = scans.values().astype("f4")
+    if spoilt == "nan":
+        values[..., 7] = np.nan
+    else:
+        values[:] = 3
+    scans.write_scan(folder / "bold.nii.gz", values)
+    options = ["--zscore"] if cleaned else []
+    done = run("fmri-extract", "bold.nii.gz", "--mask", "m.nii.gz", *options, "-o", "run.h5", cwd=folder)
+    assert done.returncode == 1 and b"nothing is left: of" in done.stderr
+    with h5py.File(folder / "run.h5") as file:
+        assert json.loads(file["record"][0])["error"]["type"] == "no-values" and "responses" not in file
