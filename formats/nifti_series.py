@@ -30,7 +30,7 @@ class NiftiSeries(Series):
     affine: NDArray[np.float64] = field(default_factory=lambda: np.eye(4))
 
     def volumes(self) -> Iterator[NDArray[Any]]:
-        """See Series. FormatError where the file ends early or is damaged, telling how many volumes are whole."""
+        """See Series. FormatError where the file ends early or is damaged, telling how many volumes were read whole."""
         volume: NDArray[Any] = np.empty(int(np.prod(self.shape[:3])), self.dtype)
         buffer = memoryview(volume.view(np.uint8).data)
         number = 0
@@ -46,10 +46,15 @@ class NiftiSeries(Series):
         except EOFError:
             raise FormatError("truncated", self._short(number)) from None
         except (OSError, ValueError, _gzip_error()) as error:
-            raise FormatError("damaged", f"the image is damaged after {number} of its {self.count} volumes") from error
+            said = f"the image is damaged after {self._read(number)} of its {self.count} volumes"
+            raise FormatError("damaged", said) from error
 
     def _short(self, whole: int) -> str:
-        return f"the header names {self.count} volumes, the file ends after {whole}"
+        return f"the header names {self.count} volumes, the file ends after {self._read(whole)}"
+
+    def _read(self, whole: int) -> str:
+        # What was unpacked together with the damage is lost.
+        return f"{whole} or more" if str(self.path).endswith(".gz") else str(whole)
 
     def scaled(self, values: NDArray[Any]) -> NDArray[Any]:
         """See Series."""

@@ -248,7 +248,7 @@ BAD = [
     ("zero.nii", SIDE, "bad-tr", "TR of 0"),
     ("moved.nii", SIDE, "other-space", "(+1.00, +0.00, +0.00 voxels)"),
     ("small.nii", SIDE, "other-space", "the mask is 7x6x5 voxels, the image 7x6x4"),
-    ("short.nii.gz", SIDE, "truncated", "the header names 20 volumes, the file ends after"),
+    ("short.nii.gz", SIDE, "truncated", "the header names 20 volumes, the file ends after 0 or more"),
     ("annex.nii.gz", SIDE, "unknown-format", "git annex get"),
     ("text.nii", SIDE, "unknown-format", "no format that is read"),
     ("none.nii", SIDE, "missing-file", "no such file"),
