@@ -1,8 +1,9 @@
 """The network of the default checkpoint, out of fold by patient: `python -m medpipe.core.ecg.tenfold --out DIR`.
 
-Every recording is judged by a network that never saw its patient. Nothing is chosen by these judgements. The shipped
-checkpoint adds soft targets and calibration to this (`train_default`); neither is in here, so that a fold takes one
-network. Data from MEDPIPE_DATA; what is finished is kept in DIR, so that a second run goes on.
+Every recording is judged by a network that never saw its patient. Nothing is chosen by these judgements. With soft
+targets, as the shipped checkpoint has them (`train_default`), a fold takes five networks: four judge its training
+recordings, each without a part of their patients, and the fifth learns from that; without, it takes one. Data from
+MEDPIPE_DATA; what is finished is kept in DIR, so that a second run goes on.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from medpipe.core.ecg import ptbxl
 from medpipe.core.ecg.concept_objective import Plan
 from medpipe.core.ecg.evaluate import pooled
 from medpipe.core.ecg.fit import fit, predict
 from medpipe.core.ecg.ptbxl import CONCEPTS, Recordings
+from medpipe.core.ecg.train_default import PARTS
 from medpipe.core.ecg.unseen_names import without_labels
 from medpipe.core.training.loop import RunOptions
 
@@ -40,12 +43,14 @@ class Variant:
         without: concepts kept out, with all that tells them.
         folds: how many; all but one of them are learnt from.
         share: of the patients of these, how many are used.
+        soft: targets are blended with the judgements of networks that never saw the patient.
     """
 
     masking: bool = True
     without: tuple[str, ...] = ()
     folds: int = 10
     share: float = 1.0
+    soft: bool = False
 
 
 def everyone() -> Recordings:
@@ -79,8 +84,11 @@ def train_fold(fold: int, variant: Variant, plan: Plan, out: Path) -> Path:
     recordings = everyone()
     held, kept = fold_of(recordings, variant.folds) == fold, learnt_from(recordings, fold, variant)
     targets = torch.from_numpy(without_labels(recordings.targets(), variant.without)[kept])
-    network = fit(torch.from_numpy(recordings.x[kept]), targets, plan, out / f"fold{fold}",
-                  options=RunOptions(resume=True))  # fmt: skip
+    seen, folder, resumed = torch.from_numpy(recordings.x[kept]), out / f"fold{fold}", RunOptions(resume=True)
+    soft = None
+    if variant.soft:
+        soft = torch.sigmoid(cross_judged(seen, targets, recordings.folds[kept] % PARTS, plan, folder))
+    network = fit(seen, targets, plan, folder, soft=soft, options=resumed)
     x = torch.from_numpy(recordings.x[held])
     masks = [torch.tensor([float(row in rows) for row in range(12)]) for rows in LEADS.values()]
     logits = np.stack([predict(network, x, mask).numpy() for mask in masks])
@@ -88,6 +96,17 @@ def train_fold(fold: int, variant: Variant, plan: Plan, out: Path) -> Path:
     np.savez(part, logits=logits, rows=np.flatnonzero(held))
     part.replace(done)
     return done
+
+
+def cross_judged(x: Tensor, targets: Tensor, part_of: NDArray[np.int64], plan: Plan, out: Path) -> Tensor:
+    """Logits [n, concepts] of recordings [n, 12, time] by networks that were trained without their part [n]."""
+    logits = torch.full_like(targets, float("nan"))
+    for part in range(PARTS):
+        held = torch.from_numpy(part_of == part)
+        own = replace(plan, seed=100 * plan.seed + 10 + part)
+        network = fit(x[~held], targets[~held], own, out / f"without-{part}", options=RunOptions(resume=True))
+        logits[held] = predict(network, x[held])
+    return logits
 
 
 def judged(variant: Variant, out: Path, epochs: int = DEFAULT.epochs, jobs: int = 2) -> NDArray[np.float32]:
@@ -119,10 +138,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--without", default="", help="concepts to keep out, commas between")
     parser.add_argument("--folds", type=int, default=10)
     parser.add_argument("--share", type=float, default=1.0, help="of the patients to learn from")
+    parser.add_argument("--soft", action="store_true", help="soft targets: five networks a fold")
     parser.add_argument("--epochs", type=int, default=DEFAULT.epochs)
     options = parser.parse_args(arguments)
     without = tuple(part for part in options.without.split(",") if part)
-    variant = Variant(not options.no_masking, without, options.folds, options.share)
+    variant = Variant(not options.no_masking, without, options.folds, options.share, options.soft)
     judged(variant, options.out, options.epochs, options.jobs)
 
 
