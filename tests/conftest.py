@@ -10,17 +10,20 @@ from pathlib import Path
 
 import pytest
 from simulated import write_records
+from warm import Warm
 
 # Commands are started a thousand times here: their modules are compiled once.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 BIN = Path(sys.executable).parent
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
+TIMEOUT = 300
+WARM = Warm()
 
 
 @pytest.fixture(scope="session")
-def run() -> Run:
-    """run("med-cat", ..., cwd=..., stdin=b""): a finished process with its bytes."""
+def executable() -> Run:
+    """executable("med-cat", ..., cwd=..., stdin=b""): a finished process with its bytes."""
 
     def call(
         command: str, *arguments: str | Path, cwd: Path | None = None, stdin: bytes = b"", env: dict | None = None
@@ -30,10 +33,24 @@ def run() -> Run:
             cwd=cwd,
             input=stdin,
             capture_output=True,
-            timeout=300,
+            timeout=TIMEOUT,
             check=False,
             env={**os.environ, **(env or {})},
         )
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def run(executable: Run) -> Run:
+    """As `executable`, from a process that has imported much already; `env` is of a start, and starts one."""
+
+    def call(
+        command: str, *arguments: str | Path, cwd: Path | None = None, stdin: bytes = b"", env: dict | None = None
+    ):
+        if env is not None:
+            return executable(command, *arguments, cwd=cwd, stdin=stdin, env=env)
+        return WARM.run(BIN / command, [*map(str, arguments)], cwd, stdin, TIMEOUT)
 
     return call
 

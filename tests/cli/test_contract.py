@@ -10,6 +10,13 @@ from conftest import BIN, Run
 
 from medpipe.cli.medpipe import COMMANDS
 
+
+@pytest.fixture(scope="session")
+def run(executable: Run) -> Run:
+    """What is tried here is the executables' own."""
+    return executable
+
+
 ROOT = Path(__file__).parents[2]
 RECORD_COMMANDS = {
     "med-cat": [],

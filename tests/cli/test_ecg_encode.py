@@ -137,7 +137,6 @@ def test_tokens_are_laid_out_lead_by_lead(run: Run, tmp_path: Path) -> None:
     assert len(plain["tokens"]) == plain["token_layout"]["pieces"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--init", "random", "--arch", "kmerl-vit-tiny"]])
 def test_another_batch_size_changes_no_more_than_a_hundred_thousandth(
     run: Run, good_folder: Path, options: list

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import BIN
+from conftest import BIN, TIMEOUT, WARM
 from simulated import STANDARD_12, ecg, write_wfdb
 
 pytest.importorskip("sklearn")
@@ -22,10 +21,12 @@ Probe = Callable[..., subprocess.CompletedProcess[bytes]]
 def probe(
     *arguments: str | Path, cwd: Path, before: str = "", stdin: bytes = b""
 ) -> subprocess.CompletedProcess[bytes]:
+    given = [*map(str, arguments)]
+    if not before:
+        return WARM.run(BIN / "ecg-probe", given, cwd, stdin, TIMEOUT)
     code = f"{before}\nfrom medpipe.cli.ecg_probe import run\nrun()"
-    start = [sys.executable, "-c", code] if before else [BIN / "ecg-probe"]
-    command = [*start, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, timeout=300, check=False, env=os.environ)
+    command = [sys.executable, "-c", code, *given]
+    return subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, timeout=TIMEOUT, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +110,6 @@ def test_test_labels_change_neither_choice_nor_scores(folder: Path, tmp_path: Pa
             assert one[chosen] == other[chosen] and one["auroc"] == pytest.approx(1 - other["auroc"])
 
 
-@pytest.mark.slow
 def test_the_same_command_gives_the_same_bytes_whatever_the_order_of_inputs(folder: Path) -> None:
     files = sorted((folder / "rec").glob("*.hea"))[::2]
     options = [*common()[1:-6][:-2], *common()[-6:], *FAST, "--quiet"]

@@ -23,7 +23,7 @@ SMALL = ("--set", "patch=250", "--set", "decoder_width=16", "--set", "decoder_la
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Fourteen recordings of seven patients in rec, their reports and targets; one recording is damaged."""
     root = tmp_path_factory.mktemp("train")
     headers = write_records(root / "rec", 14, seconds=10.0, fs=100.0)
@@ -32,13 +32,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         words = ". ".join(WORDS[: 1 + number % 4])
         lines.append(f"old/place/{header.stem},p{number // 2},{words} here in number {number}")
     (root / "reports.csv").write_text("\n".join(lines) + "\n")
-    for verb, source, target in (("extract", "reports.csv", "e.jsonl"),):
-        subprocess.run([BIN / "ecg-entities", verb, "--id", "key:path", source, "-o", target], cwd=root, check=True)
-    subprocess.run(
-        [BIN / "ecg-entities", "vocabulary", "e.jsonl", "--min-count", "1", "-o", "v.json"], cwd=root, check=True
-    )
-    command = [BIN / "ecg-entities", "targets", "e.jsonl", "--vocabulary", "v.json", "-o", "t.h5"]
-    subprocess.run(command, cwd=root, check=True)
+    for step in (
+        ("extract", "--id", "key:path", "reports.csv", "-o", "e.jsonl"),
+        ("vocabulary", "e.jsonl", "--min-count", "1", "-o", "v.json"),
+        ("targets", "e.jsonl", "--vocabulary", "v.json", "-o", "t.h5"),
+    ):
+        assert run("ecg-entities", *step, cwd=root).returncode == 0
     (root / "rec/r00003.dat").write_bytes(b"short")
     return root
 
@@ -66,7 +65,6 @@ def test_a_training_fills_its_folder_and_its_model_is_used(run: Run, data: Path,
     assert json.loads(encoded.stdout)["embedding"]["shape"] == [192]
 
 
-@pytest.mark.slow
 def test_the_decoder_scores_one_query_as_it_scores_many(run: Run, data: Path, tmp_path: Path) -> None:
     options = ("--preset", "supreme-own", "--max-steps", "2")
     run("ecg-train", *command("supreme", tmp_path / "s", *options), cwd=data)
@@ -95,7 +93,6 @@ def whole(run: Run, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1])
 def test_a_stopped_training_goes_on_to_the_same_curve(
     run: Run, data: Path, whole: Path, tmp_path: Path, number: int
@@ -135,7 +132,6 @@ def test_no_patient_is_on_both_sides(data: Path) -> None:
     assert len(train.items) + len(held.items) == 14 and index.targets is not None and index.targets.shape == (14, 4)
 
 
-@pytest.mark.slow
 def test_hdf5_rows_train_as_files_do(run: Run, data: Path, tmp_path: Path) -> None:
     good = [str(path) for path in sorted((data / "rec").glob("*.hea")) if path.stem != "r00003"]
     run("med-cat", *good, "-o", tmp_path / "all.h5")
@@ -150,7 +146,6 @@ def test_hdf5_rows_train_as_files_do(run: Run, data: Path, tmp_path: Path) -> No
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
 
 
-@pytest.mark.slow
 def test_what_cannot_be_trained_is_one_clear_line(run: Run, data: Path, tmp_path: Path) -> None:
     base = ["--objective", "kmerl", *SMALL, "-o", tmp_path / "x", "rec"]
     (tmp_path / "stream.jsonl").write_text('{"id":"a"}\n')

@@ -12,6 +12,13 @@ import pytest
 from conftest import BIN, Run
 from simulated import write_records
 
+
+@pytest.fixture(scope="session")
+def run(executable: Run) -> Run:
+    """What is tried here is the executables' own."""
+    return executable
+
+
 WORK = ("--leads", "I,II", "--resample", "125")
 SUFFIXES = ("jsonl", "jsonl.gz", "h5")
 

@@ -48,7 +48,6 @@ def test_windows_come_back_with_text_that_was_written_for_them(run: Run, folder:
     assert said[1]["begun_with"]["text"]["sha256"] and said[1]["result"]["selection"] == "nll_teacher_forced"
 
 
-@pytest.mark.slow
 def test_what_was_heard_does_not_change_what_is_written(run: Run, folder: Path, tmp_path: Path) -> None:
     told = [window("e", number) for number in range(3)]
     for one in told:
@@ -61,7 +60,6 @@ def test_what_was_heard_does_not_change_what_is_written(run: Run, folder: Path, 
     assert [one["token_logprobs"] for one in made] == [one["token_logprobs"] for one in same[:4]]
 
 
-@pytest.mark.slow
 def test_nulls_and_draws_are_told_by_the_seed(run: Run, folder: Path) -> None:
     def decode(*options: str) -> list[str]:
         done = run("fmri-decode", "test.jsonl", "--model", "brain", *options, cwd=folder)
@@ -76,7 +74,6 @@ def test_nulls_and_draws_are_told_by_the_seed(run: Run, folder: Path) -> None:
     )
 
 
-@pytest.mark.slow
 def test_the_text_stage_writes_its_ceiling(run: Run, folder: Path) -> None:
     made = records(run("fmri-decode", "test.jsonl", "--model", "text", cwd=folder).stdout)
     assert [one["decoder"]["prompt"] for one in made] == ["text"] * 8
@@ -106,7 +103,6 @@ def test_windows_that_cannot_be_decoded_are_error_records(run: Run, folder: Path
     assert allowed[4]["seen"] is True and "seen" not in allowed[6]
 
 
-@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_to_the_same_metrics(run: Run, folder: Path, tmp_path: Path) -> None:
     def lines(out: Path) -> list[dict]:
         found = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
@@ -127,7 +123,6 @@ def test_two_processes_train_one_model(run: Run, folder: Path, tmp_path: Path) -
     assert json.loads((tmp_path / "m/last/medpipe.json").read_text())["result"]["processes"] == 2
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [

@@ -70,7 +70,6 @@ NEW = "sub-01_task-new_bold.nii.gz"
 SIDE = ("--model", "brain", "--mask", "m.nii.gz", "--confounds", "c.tsv")
 
 
-@pytest.mark.slow
 def test_a_scan_gives_what_extract_align_and_decode_give(run: Run, folder: Path) -> None:
     said = json.loads((folder / "brain/last/medpipe.json").read_text())
     assert said["cleaning"] == {"drop": 2, "fwhm": 5, "strategy": "trans_x", "detrend": ["poly:1"], "zscore": True}
@@ -82,7 +81,6 @@ def test_a_scan_gives_what_extract_align_and_decode_give(run: Run, folder: Path)
     assert scan[0]["story"] == "new" and scan[0]["i"] == 0 and scan[1]["t0"] - scan[0]["t0"] == 4
 
 
-@pytest.mark.slow
 def test_run_files_are_cut_as_well_and_groups_change_nothing(run: Run, folder: Path) -> None:
     chain = records(must(run, folder, "fmri-decode", "new.jsonl", "--model", "brain"))
     name = NEW.removesuffix(".nii.gz")

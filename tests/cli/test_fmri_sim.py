@@ -234,12 +234,12 @@ def test_memory_does_not_grow_with_the_stories(tmp_path: Path) -> None:
     assert largest[1] < largest[0] + 30
 
 
-def test_a_command_that_only_makes_scans_loads_no_torch(run: Run, tmp_path: Path) -> None:
+def test_a_command_that_only_makes_scans_loads_no_torch(executable: Run, tmp_path: Path) -> None:
     code = (
         "import sys; from medpipe.cli.fmri_sim import app\n"
         f"try: app(['-o', {str(tmp_path / 'x')!r}, '--stories', '1', '--test-stories', '0', '--seconds', '20'])\n"
         "except SystemExit: pass\n"
         "print([name for name in ('torch', 'h5py', 'transformers', 'wfdb') if name in sys.modules])"
     )
-    done = run("python", "-c", code)
+    done = executable("python", "-c", code)
     assert done.stdout.strip() == b"[]" and (tmp_path / "x" / "truth.json").exists()

@@ -55,7 +55,6 @@ def test_a_bad_image_is_an_error_record_and_the_batch_goes_on(run, scans: Path) 
     assert b"Traceback" not in done.stderr and all(one["error"]["message"] for one in made[3:])
 
 
-@pytest.mark.slow
 def test_records_and_workers_give_the_same(run, scans: Path) -> None:
     direct = records(run(*SMOKE, "--quiet", "scans", cwd=scans).stdout)
     several = records(run(*SMOKE, "--quiet", "-j", "2", "scans", cwd=scans).stdout)

@@ -57,7 +57,6 @@ def test_a_model_is_trained_and_opened(run, data: Path, tmp_path: Path) -> None:
     assert made["calibrated"] is True and made["grounder"]["name"] == "m" and asked.stderr == b""
 
 
-@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on(run, data: Path, tmp_path: Path) -> None:
     train(run, data, tmp_path / "whole", "--epochs", "3")
     train(run, data, tmp_path / "cut", "--epochs", "3", "--max-steps", "6", "--checkpoint-every", "2")

@@ -10,6 +10,12 @@ from medpipe.cli.medpipe import COMMANDS
 from medpipe.core.ecg.merl import Merl
 
 
+@pytest.fixture(scope="session")
+def run(executable: Run) -> Run:
+    """What is tried here is the executables' own."""
+    return executable
+
+
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     """A file in the layout of MERL's published encoder."""

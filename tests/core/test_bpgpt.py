@@ -123,7 +123,6 @@ def test_frozen_parts_have_no_gradient_and_no_dropout() -> None:
     assert {name.split(".")[0] for name in brain.trained_state()} == {"encoder"}
 
 
-@pytest.mark.slow
 def test_the_first_stage_has_a_loss_that_falls() -> None:
     text, _, vectors = parts()
     batch = WindowBatch(*(getattr(Source(text, vectors), name) for name in ("targets", "vectors")))

@@ -69,7 +69,6 @@ def test_it_beats_a_ridge_on_spectra(sets):
 
 
 @needs_data
-@pytest.mark.slow
 def test_synonyms_score_as_the_label_does(sets):
     both, model = pooled([sets["fold9"], sets["unseen"]]), DefaultModel.load()
     changes = synonym_changes(model, embeddings(model, both, LEAD_SETS["12 leads"]), both, SYNONYMS)

@@ -193,7 +193,6 @@ def test_by_the_dense_loss_alone_only_the_tower_learns() -> None:
     assert {"location", "words"} < set(made(next(Source(made.settings, made.florence.tokenizer).batches(1, 0, 1))))
 
 
-@pytest.mark.slow
 def test_a_stopped_training_goes_on_as_if_it_had_not(tmp_path: Path) -> None:
     lively = SETTINGS.override({"crop": 0.3, "flips": True, "levels": 0.2, "dense_weight": 1, "dense_epochs": 1})
     whole = trained(tmp_path / "whole", lively)

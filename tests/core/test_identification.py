@@ -17,7 +17,6 @@ def decoded(seed: int, ev: float, seconds: list[float], train: int, voxels: int,
     return identify(predicted, features[train:], np.random.default_rng(seed))
 
 
-@pytest.mark.slow
 def test_signal_is_identified_at_an_explainable_variance_of_five_percent() -> None:
     """12 stories of 8 minutes to train on, one of 10 held out, 400 voxels."""
     found = decoded(0, 0.05, [480.0] * 12 + [600.0], 12, 400, folds=2)
@@ -41,7 +40,6 @@ def distance_from_uniform(values: list[float]) -> float:
 BOUND = np.sqrt(np.log(2 / 0.001) / (2 * SEEDS)) + 0.001
 
 
-@pytest.mark.slow
 def test_without_signal_p_is_uniform_and_with_signal_the_same_test_says_that_it_is_not() -> None:
     none = [decoded(seed, 0.0, SHORT, 3, 12, None).p for seed in range(SEEDS)]
     assert distance_from_uniform(none) < BOUND

@@ -140,7 +140,6 @@ def test_no_server_and_no_right_are_unavailable(serve) -> None:
         assert caught.value.unavailable
 
 
-@pytest.mark.slow
 def test_a_local_model_of_the_real_class_answers(tmp_path: Path) -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
