@@ -140,7 +140,8 @@ def sweep(
 ) -> int:
     """Try budgets: what a compressed cache costs against the full one, on one continuation forced on both.
 
-    One record a request, ratio and method; uniform budgets, random choice and an int8 cache are always among them.
+    One record a request, ratio and method; the full cache, uniform budgets, random choice and an int8 cache are always
+    among them.
     The continuation is the answer where there is one, which is then also asked for: exact match and ROUGE-L.
     """
     from medpipe.core.kv.methods import CONTROLS

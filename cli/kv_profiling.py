@@ -79,10 +79,11 @@ class Profiling:
             yield out | {"kept_total": sum(budgets), "layers": layers}
 
     def sweep(self, record: Record, compressions: list[Compression]) -> Iterator[Record]:
-        """Quality of each compression, and of the cache in eight bits."""
+        """Quality of the full cache, of each compression, and of the cache in eight bits."""
         request, prompt, cache, first = self._read(record)
         base = Baseline.of(self.decoder, cache, first, request.answer, self.tokens)
         whole = cache.kv_bytes()[0]
+        yield self._uncut(record, request, prompt, cache, "full", base.whole())
         for one in compressions:
             quality, made, text = base.compressed(one, self.every)
             layers = [
@@ -94,11 +95,17 @@ class Profiling:
             out = self._base(record, prompt, cache) | self._named(record, one, prompt, cache)
             out |= {"kept_total": sum(layer.entries for layer in made.budgeted)} | _bytes(made.kv_bytes(), whole)
             yield out | {"quality": quality} | _scored(request, text) | {"layers": layers}
-        quality, eight, text = base.int8()
+        yield self._uncut(record, request, prompt, cache, "int8", base.int8())
+
+    def _uncut(
+        self, record: Record, request: Request, prompt: Prompt, cache: BudgetedCache, method: str, tried: Any
+    ) -> Record:
+        """Of a baseline that keeps every entry: quality, its cache, what is said."""
+        quality, held, text = tried
         kept = prompt.tokens * len(cache.budgeted)
-        named = {"id": f"{record['id']}#int8", "method": "int8", "ratio": 1.0, "requested_total": kept}
-        out = self._base(record, prompt, cache) | named | {"kept_total": kept} | _bytes(eight.kv_bytes(), whole)
-        yield out | {"quality": quality} | _scored(request, text)
+        named = {"id": f"{record['id']}#{method}", "method": method, "ratio": 1.0, "requested_total": kept}
+        out = self._base(record, prompt, cache) | named | {"kept_total": kept}
+        return out | _bytes(held.kv_bytes(), cache.kv_bytes()[0]) | {"quality": quality} | _scored(request, text)
 
     def _read(self, record: Record) -> tuple[Request, Prompt, BudgetedCache, Any]:
         request = read_request(record, self.read)

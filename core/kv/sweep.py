@@ -52,6 +52,11 @@ class Baseline:
         logits = forced(decoder, first, tokens, whole, singly=False)
         return cls(decoder, cache, first, tokens, logits, free, bool(said), _outputs(whole))
 
+    def whole(self) -> tuple[dict[str, Any], BudgetedCache, str]:
+        """The same of the full cache, which others are compared with: what it says is the most they can come to."""
+        quality = compare(self.logits, self.logits, self.tokens)
+        return quality, self.cache.compressed(_WHOLE), self._words(self.free) if self.answered else ""
+
     def compressed(self, compression: Compression, every: int | None) -> tuple[dict[str, Any], BudgetedCache, str]:
         """Quality under a compression, the cache that was made, and what is said freely. Raises InputError."""
         quality, text = self._quality(lambda: self.cache.compressed(compression, every), singly=every is not None)
@@ -75,7 +80,10 @@ class Baseline:
         free = greedy(self.decoder, self.first, len(self.free), make())
         apart = [place for place, (one, other) in enumerate(zip(free, self.free, strict=False)) if one != other]
         quality["first_divergence"] = apart[0] if apart else None
-        return quality, self.decoder.tokenizer.decode(free, skip_special_tokens=True)
+        return quality, self._words(free)
+
+    def _words(self, tokens: Sequence[int]) -> str:
+        return str(self.decoder.tokenizer.decode(tokens, skip_special_tokens=True))
 
 
 def _outputs(cache: BudgetedCache) -> list[Tensor]:

@@ -113,11 +113,13 @@ def test_a_sweep_has_its_controls_and_a_ratio_of_one_costs_nothing(swept) -> Non
     made = records(swept.stdout)
     tried = {name.partition("#")[2] for name in made if name.startswith("two#")}
     names = ("meda", "snapkv", "uniform", "random")
-    assert tried == {f"{name}-{ratio}" for name in names for ratio in ("0.25", "1")} | {"plan:meda-0.3", "int8"}
+    assert tried == {f"{name}-{ratio}" for name in names for ratio in ("0.25", "1")} | {"plan:meda-0.3", "int8", "full"}
     for name, one in made.items():
         if name.endswith("-1"):
             assert one["quality"]["kl_nats_max"] < 1e-5 and one["kv_bytes"] == one["kv_bytes_full"]
             assert one["quality"]["first_divergence"] is None
+    full = made["two#full"]
+    assert full["quality"]["kl_nats_max"] == 0 and full["kv_bytes"] == full["kv_bytes_full"]
     one = made["two#meda-0.25"]
     assert one["kept_total"] == one["requested_total"] and one["quality"]["kl_nats_mean"] > 0
     assert one["kv_bytes"] == sum(layer["kv_bytes"] for layer in one["layers"]) < 0.26 * one["kv_bytes_full"]
@@ -130,8 +132,9 @@ def test_a_sweep_has_its_controls_and_a_ratio_of_one_costs_nothing(swept) -> Non
 
 
 def test_an_answer_is_scored(swept) -> None:
-    made = records(swept.stdout)["answered#meda-1"]
-    assert isinstance(made["said"], str) and made["exact_match"] in (0, 1) and 0 <= made["rouge_l"] <= 1
+    made, full = (records(swept.stdout)[f"answered#{name}"] for name in ("meda-1", "full"))
+    assert made["said"] == full["said"] and made["exact_match"] == full["exact_match"]
+    assert made["exact_match"] in (0, 1) and 0 <= made["rouge_l"] <= 1
     assert "said" not in records(swept.stdout)["two#meda-1"]
 
 
