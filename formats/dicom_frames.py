@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.formats.dicom_extent import most_frames
+from medpipe.formats.dicom_extent import is_plain, pieces, plain_frames
 from medpipe.formats.errors import FormatError
 
 _IMPLICIT, _EXPLICIT, _BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
@@ -23,7 +23,6 @@ _COLOURS, _HALVES = ("Red", "Green", "Blue"), ("Descriptor", "Data")
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 # Of an element's header: the tag, then by the encoding a type of two letters, a gap, and the length.
 _LONG_HEADER, _SHORT_HEADER = 12, 8
-_UNKNOWN_LENGTH = 0xFFFFFFFF
 # MPEG and HEVC: all frames are in one piece.
 _VIDEO = ("1.2.840.10008.1.2.4.10",)
 _EXTENDED_12_BIT = "1.2.840.10008.1.2.4.51"
@@ -93,7 +92,13 @@ class Frames:
         element = _element(self._path, place, self.syntax)
         if element is None:
             return self.count
-        return most_frames(self._path, element[0], element[1], bits, "big" if self.big_endian else "little")
+        if is_plain(element[1]):
+            return plain_frames(self._path, *element, bits)
+        found = pieces(self._path, element[0], "big" if self.big_endian else "little")
+        if "ExtendedOffsetTable" not in self._data and not found.apart(self.count):
+            cut = f"its pixels are cut into {found.items} pieces, and nothing tells which of them make a frame"
+            raise FormatError("truncated", f"the DICOM file promises {self.count} frames; {cut}")
+        return found.most
 
     @property
     def _halved(self) -> bool:
@@ -250,7 +255,7 @@ class _PlainPixels:
         if place is None or frames.syntax not in _PLAIN or frames.colour or frames.samples != 1 or not whole:
             return None
         element = _element(frames._path, place, frames.syntax)
-        return None if element is None or element[1] == _UNKNOWN_LENGTH else cls(frames, *element)
+        return cls(frames, *element) if element is not None and is_plain(element[1]) else None
 
     def read(self, number: int) -> NDArray[Any]:
         """Stored values [rows, columns], bits beyond the stored ones cut off, the sign extended."""
