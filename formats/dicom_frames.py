@@ -25,6 +25,8 @@ _GREY = ("MONOCHROME1", "MONOCHROME2")
 _LONG_HEADER, _SHORT_HEADER = 12, 8
 # MPEG and HEVC: all frames are in one piece.
 _VIDEO = ("1.2.840.10008.1.2.4.10",)
+# What the pydicom of this writing has no name for.
+_LATER = {"1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression"}
 _EXTENDED_12_BIT = "1.2.840.10008.1.2.4.51"
 _JPEG_12 = "; 12-bit JPEG needs the decoder pylibjpeg-libjpeg: pip install pylibjpeg-libjpeg"
 
@@ -161,7 +163,7 @@ class Frames:
         # The last frame tells itself how much of it is there.
         if number >= self.held and (self._plain is None or self.held + 1 < self.count):
             if self.syntax.startswith(_VIDEO):
-                raise FormatError("unsupported", f"the transfer syntax {self._syntax_name()} is not read")
+                raise self._unread()
             said = f"the DICOM file promises {self.count} frames and holds {self.held} at most"
             raise FormatError("truncated", said)
 
@@ -203,13 +205,13 @@ class Frames:
         except StopIteration:
             raise FormatError("truncated", "the DICOM file holds fewer frames than it promises") from None
         except NotImplementedError as error:
-            raise FormatError("unsupported", f"the transfer syntax {self._syntax_name()} is not read") from error
+            raise self._unread() from error
         except Exception as error:  # decoders raise anything at all
             raise self._failure(str(error)) from error
 
     def _failure(self, said: str) -> FormatError:
         if "not a transfer syntax" in said:
-            return FormatError("unsupported", f"the transfer syntax {self._syntax_name()} is not read")
+            return self._unread()
         # What the file ends within is left out of the data set.
         cut = "no pixel data to decode" in said
         if cut or "less than expected" in said or "truncat" in said.lower():
@@ -227,6 +229,15 @@ class Frames:
             return FormatError("unsupported", f"no decoder for {self._syntax_name()} is installed")
         hint = _JPEG_12 if self.syntax == _EXTENDED_12_BIT and self.bits_stored > 8 else ""
         return FormatError("bad-pixels", f"the DICOM pixels ({self._syntax_name()}) cannot be decoded{hint}")
+
+    def _unread(self) -> FormatError:
+        later = _LATER.get(self.syntax)
+        said = (
+            f"{later}, {self.syntax}, is read with pydicom 3.1 or later"
+            if later
+            else f"{self._syntax_name()} is not read"
+        )
+        return FormatError("unsupported", f"the transfer syntax {said}")
 
     def _syntax_name(self) -> str:
         from pydicom.uid import UID

@@ -77,8 +77,10 @@ def _aliases(path: Path, name: str, entry: Any) -> list[str]:
 
 
 def _reviewed(entries: Iterable[Any]) -> bool | None:
-    said = {entry.get("reviewed") if isinstance(entry, dict) else None for entry in entries}
-    return False if False in said else None if None in said else True
+    said = [entry.get("reviewed") if isinstance(entry, dict) else None for entry in entries]
+    if any(one is False for one in said):
+        return False
+    return True if all(one is True for one in said) else None
 
 
 def _sentence(path: Path, name: str, entry: Any) -> str:

@@ -126,6 +126,7 @@ def test_every_shipped_finding_is_described_whole_and_names_its_source() -> None
         assert name == normal_name(name)
         assert set(entry) - {"aliases"} == {*ATTRIBUTES, "source", "reviewed", "sets"}
         assert entry["source"] in whole["sources"] and set(entry["sets"]) <= {"vindr", "vindr-global", "padchest"}
+    assert {entry["source"] for entry in whole["findings"].values()} == set(whole["sources"])
     assert sum("vindr" in entry["sets"] for entry in whole["findings"].values()) == 22
     assert all(entry["reviewed"] is False for entry in whole["findings"].values())
     assert "NOT reviewed by a radiologist" in SHIPPED.read_text() and Knowledge.load().reviewed is False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
 from pydicom.uid import (
     CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -268,6 +270,34 @@ def test_pieces_of_frames_are_put_together_where_their_ends_are_marked(tmp_path:
     data.save_as(tmp_path / "x.dcm")
     found = np.stack([frame.read() for frame in open_dicom(str(tmp_path / "x.dcm"), "none")])
     np.testing.assert_array_equal(found, counts(3))
+
+
+def test_a_deflated_file_is_read_whole_or_is_one_error(tmp_path: Path) -> None:
+    data = pydicom.dcmread(write(tmp_path / "x.dcm", counts(3)))
+    data.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    data.save_as(tmp_path / "x.dcm")
+    found = np.stack([frame.read() for frame in open_dicom(str(tmp_path / "x.dcm"), "none")])
+    np.testing.assert_array_equal(found, counts(3))
+    raw = (tmp_path / "x.dcm").read_bytes()
+    for keep in (len(raw) * 3 // 4, len(raw) - 9):
+        (tmp_path / "x.dcm").write_bytes(raw[:keep])
+        with pytest.raises(FormatError, match="the deflated DICOM data set ends early"):
+            open_dicom(str(tmp_path / "x.dcm"))
+
+
+def test_frames_deflated_one_by_one_are_read_where_pydicom_does(tmp_path: Path) -> None:
+    data = pydicom.dcmread(write(tmp_path / "x.dcm", counts()))
+    deflate = zlib.compressobj(wbits=-15)
+    data.PixelData = encapsulate([deflate.compress(data.PixelData) + deflate.flush()])
+    data.file_meta.TransferSyntaxUID = JPEGLSLossless
+    data.save_as(tmp_path / "x.dcm")
+    named = (tmp_path / "x.dcm").read_bytes().replace(JPEGLSLossless.encode(), b"1.2.840.10008.1.2.8.1\0")
+    (tmp_path / "x.dcm").write_bytes(named)
+    (image,) = open_dicom(str(tmp_path / "x.dcm"), "none")
+    try:
+        np.testing.assert_array_equal(image.read(), counts()[0])
+    except FormatError as error:
+        assert "Deflated Image Frame Compression, 1.2.840.10008.1.2.8.1, is read with pydicom 3.1" in str(error)
 
 
 def test_of_a_file_of_gigabytes_only_the_frame_that_is_asked_for_is_read(tmp_path: Path) -> None:
