@@ -151,7 +151,24 @@ def test_a_users_file_is_names_and_sentences_or_attributes(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["", "- a\n- b\n", "a: [1\n", "a: 3\n", "a: {source: x}\n", "a: !!python/name:os.system\n"]
+    "text",
+    [
+        "",
+        "- a\n- b\n",
+        "a: [1\n",
+        "a: 3\n",
+        "a: {source: x}\n",
+        "a: !!python/name:os.system\n",
+        "a: {what: [x]}\n",
+        "a: b\nA: c\n",
+        "findings: {a: b, a: c}\n",
+        "1: x\n",
+        "'': x\n",
+        "a: {what: x, aliases: b}\n",
+        "a: {what: x, aliases: [3]}\n",
+        "a: &a [*a]\n",
+        "a: b\n--- \nc: d\n",
+    ],
 )
 def test_a_file_that_is_no_knowledge_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.yaml").write_text(text)
