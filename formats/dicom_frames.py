@@ -61,6 +61,8 @@ class Frames:
         self.colour = self.photometric not in _GREY
         self._check()
         self._plain = _PlainPixels.find(self, place)
+        if self._plain is None:
+            self._check_decoder()
         self.held = self.count if self.count == 1 else min(self.count, self._held(place))
         self._decoded: tuple[int, Iterator[NDArray[Any]]] | None = None
 
@@ -80,6 +82,13 @@ class Frames:
             )
         if not self.syntax:
             raise FormatError("bad-header", "the DICOM file does not say in which transfer syntax its pixels are")
+
+    def _check_decoder(self) -> None:
+        """What cannot be read of any frame is one error, not one for each."""
+        from pydicom.pixels import get_decoder
+
+        if not self._guarded(lambda: get_decoder(self.syntax)).is_available:
+            raise FormatError("unsupported", f"no decoder for {self._syntax_name()} is installed")
 
     def _held(self, place: int | None) -> int:
         """How many of the promised frames the file has room for."""
