@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,6 +11,7 @@ from numpy.typing import NDArray
 
 from medpipe.formats.dicom_extent import is_plain, pieces, plain_frames
 from medpipe.formats.errors import FormatError
+from medpipe.formats.silence import silence
 
 _IMPLICIT, _EXPLICIT, _BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -208,8 +206,7 @@ class Frames:
     def _guarded(self, work: Any) -> Any:
         """What `work` gives; its failure as a FormatError that quotes nothing of the file."""
         try:
-            with warnings.catch_warnings(), _silent():
-                warnings.simplefilter("ignore")
+            with silence():
                 return work()
         except StopIteration:
             raise FormatError("truncated", "the DICOM file holds fewer frames than it promises") from None
@@ -314,17 +311,3 @@ def _holds_pixels(path: str, place: int) -> bool:
     with open(path, "rb") as stream:
         stream.seek(place)
         return stream.read(4) in (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Decoders in C write their complaints to the process's standard error: there they would be lines of ours."""
-    kept = os.dup(2)
-    sink = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(sink, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(sink)
-        os.close(kept)
