@@ -54,7 +54,10 @@ class Examples(Dataset[tuple[Example, int] | str]):
         return f"{self.index.items[row].id} and {tried} pictures after it cannot be used: {last}"
 
     def _example(self, row: int, rng: np.random.Generator | None) -> Example:
-        record = load(self.index.items[row], self.read, keep_source=False)[0]
+        record, *others = load(self.index.items[row], self.read, keep_source=False)
+        if others:
+            said = "and boxes are of one: train from its records, as med-cat writes them"
+            raise InputError("several-pictures", f"{self.index.items[row].id} holds {1 + len(others)} pictures, {said}")
         if "image" not in record:
             raise InputError("bad-image", f"{record['id']} has no image")
         pixels = materialise(record["image"])

@@ -35,6 +35,7 @@ class Item(NamedTuple):
     path: str
     number: int  # of a line from 1, of a row from 0
     payload: bytes  # the line; of a failure the kind and message
+    skip: int = 0  # records of a file that an earlier run has finished
 
 
 @dataclass(slots=True)

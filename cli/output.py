@@ -36,6 +36,9 @@ class State:
     passed: int = 0
     failed: dict[str, int] = field(default_factory=dict)
     complete: bool = False
+    # Of the file in hand: records that are finished, and the failure among them.
+    within: int = 0
+    failure: str = ""
 
 
 class Output(Protocol):
@@ -65,8 +68,9 @@ def count(state: State, done: Done) -> None:
     """Add a finished input to the tally."""
     state.done += 1
     state.passed += done.passed
-    if done.failure:
-        state.failed[done.failure] = state.failed.get(done.failure, 0) + 1
+    if failure := done.failure or state.failure:
+        state.failed[failure] = state.failed.get(failure, 0) + 1
+    state.within, state.failure = 0, ""
 
 
 class StreamOutput:
@@ -221,10 +225,14 @@ class FileOutput:
             for _, blobs in done.lines:
                 self._ahead.array_bytes += sum(_write_all(self._blobs, blob) for blob in blobs)
         self._ahead.records += len(done.lines)
-        if not done.more:
-            # A state never points into the middle of an input.
-            self.state.bytes, self.state.array_bytes = self._ahead.bytes, self._ahead.array_bytes
-            self.state.records = self._ahead.records
+        if done.more and not done.finished:
+            # A state never points into the middle of a record.
+            return
+        self.state.bytes, self.state.array_bytes = self._ahead.bytes, self._ahead.array_bytes
+        self.state.records = self._ahead.records
+        if done.more:
+            self.state.within, self.state.failure = done.finished, done.failure or self.state.failure
+        else:
             count(self.state, done)
 
     def _fail(self, error: OSError) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,8 +25,9 @@ Line = tuple[bytes, list[bytes]]
 Encode = Callable[[Record], Line]
 EXPECTED = (FormatError, InputError)
 Failure = TypeVar("Failure", bound=Exception)
-# So much output is gathered before it is handed on.
+# So much output is gathered, or for so long, before it is handed on.
 _PIECE_BYTES = 2**20
+_PIECE_SECONDS = 0.1
 
 
 class Done(NamedTuple):
@@ -37,6 +39,7 @@ class Done(NamedTuple):
     passed: int = 0  # error records from upstream that went through
     more: bool = False
     sound: int = 0  # of these lines, how many stand before the failure
+    finished: int = 0  # of a piece that ends between two records of a file, how many of them are behind it
 
     def first(self, count: int) -> Done:
         """The input cut off after so many of these lines; a failure that lies behind them is none."""
@@ -63,59 +66,68 @@ class Processor:
         loaded = [self._load(item) for item in items]
         read = [record for outcome in loaded if not isinstance(outcome, Exception) for record in outcome]
         good = [record for record in read if not isinstance(record, Failed)]
-        outcomes = iter(self._transform([record for record in good if "error" not in record]))
+        outcomes = self._transform([record for record in good if "error" not in record])
         done: list[Done] = []
-        size = 0
+        size, began = 0, time.monotonic()
         for item, records in zip(items, loaded, strict=True):
             for piece in self._finish(item, self._parts(records, outcomes)):
                 done.append(piece)
                 size += sum(len(line) + sum(map(len, blobs)) for line, blobs in piece.lines)
-                if size > _PIECE_BYTES:
+                if size > _PIECE_BYTES or time.monotonic() - began > _PIECE_SECONDS:
                     yield done
-                    done, size = [], 0
+                    done, size, began = [], 0, time.monotonic()
         yield done
 
     @staticmethod
     def _parts(
         records: Sequence[Record | Failed] | Exception, outcomes: Iterator[Outcome]
-    ) -> Iterator[tuple[Record | None, Outcome]]:
+    ) -> Iterator[tuple[Record | None, Outcome, bool]]:
+        """Records with what came of them, made as they are asked for, and whether it is the last."""
         if isinstance(records, Exception):
-            yield None, records
+            yield None, records, True
             return
-        for record in records:
+        for place, record in enumerate(records, 1):
+            last = place == len(records)
             if isinstance(record, Failed):
-                yield None, [record]
+                yield None, [record], last
             else:
-                yield record, [record] if "error" in record else next(outcomes)
+                yield record, [record] if "error" in record else next(outcomes), last
 
     def _load(self, item: Item) -> Sequence[Record | Failed] | Exception:
         try:
             if item.kind in ("lines", "rows"):
                 return list(load_run(item, keep_source=self.keep_source))
-            return load(item, self.read, keep_source=self.keep_source)
+            return load(item, self.read, keep_source=self.keep_source)[item.skip :]
         except Exception as error:
             return self._expected(error)
 
-    def _transform(self, records: list[Record]) -> list[Outcome]:
+    def _transform(self, records: list[Record]) -> Iterator[Outcome]:
         if not records:
-            return []
+            return
+        given = 0
         try:
-            return list(self.transform(records))
+            for outcome in self.transform(records):
+                yield outcome
+                given += 1
+            return
         except Exception as error:
             if len(records) == 1 or isinstance(error, Fatal):
-                return [self._expected(error)]
+                yield self._expected(error)
+                return
         # One of them broke the batch: find out which by taking them singly.
-        return [outcome for record in records for outcome in self._transform([record])]
+        for record in records[given:]:
+            yield from self._transform([record])
 
     def _unexpected(self, error: Exception) -> Exception:
         if self.debug:
             traceback.print_exception(error, file=sys.stderr)
         return FormatError("internal", f"unexpected {type(error).__name__}; -vv shows where")
 
-    def _finish(self, item: Item, parts: Iterable[tuple[Record | None, Outcome]]) -> Iterator[Done]:
+    def _finish(self, item: Item, parts: Iterable[tuple[Record | None, Outcome, bool]]) -> Iterator[Done]:
         lines: list[Line] = []
         size, sound, failure, message, passed = 0, 0, "", "", 0
-        for record, outcome in parts:
+        began, finished = time.monotonic(), item.skip
+        for record, outcome, last in parts:
             upstream = record is not None and "error" in record
             passed += upstream
             for line in self._lines(item, outcome, upstream):
@@ -133,6 +145,10 @@ class Processor:
                 if size > _PIECE_BYTES:
                     yield Done(lines, failure, message, more=True, sound=sound)
                     lines, size, sound = [], 0, 0
+            finished += 1
+            if item.kind == "file" and not last and time.monotonic() - began > _PIECE_SECONDS:
+                yield Done(lines, failure, message, more=True, sound=sound, finished=finished)
+                lines, size, sound, began = [], 0, 0, time.monotonic()
         yield Done(lines, failure, message, passed, sound=sound)
 
     def _error(self, item: Item, record: Record | None, error: Exception) -> Record:

@@ -15,7 +15,7 @@ import typer
 from medpipe.cli.exits import GOOD, SOME_FAILED, Fatal, Interrupted
 from medpipe.cli.inputs import InputOptions, Item, enumerate_items
 from medpipe.cli.options import OnError, RunOptions, parse_shard
-from medpipe.cli.output import Output
+from medpipe.cli.output import Output, State
 from medpipe.cli.process import Done, Encode, Processor, Transform
 from medpipe.cli.report import Report
 from medpipe.cli.signals import StopRequest, ignore
@@ -128,7 +128,7 @@ def _run(job: Job, options: InputOptions, stop: StopRequest, pool: Pool, output:
     files = options.files_from is None and "-" not in options.inputs and len(options.inputs) > 1
     report = Report(job.command, job.run, len(options.inputs) if files else None)
     end = _Loop(job, pool, output, report, stop).over(
-        _chunks(enumerate_items(options), output.state.done, stop, (1,) if job.runs else _CHUNKS)
+        _chunks(enumerate_items(options), output.state, stop, (1,) if job.runs else _CHUNKS)
     )
     if end is None and stop.asked:
         end = "stopped"
@@ -157,10 +157,12 @@ def input_options(run: RunOptions, columns: tuple[str, ...] | None = None, *, pi
 
 
 def _chunks(
-    items: Iterator[Item], done: int, stop: StopRequest, growing: tuple[int, ...] = _CHUNKS
+    items: Iterator[Item], state: State, stop: StopRequest, growing: tuple[int, ...] = _CHUNKS
 ) -> Iterator[list[Item]]:
     """Items in chunks, those already done passed over; ends early when a signal comes."""
     chunk: list[Item] = []
+    # The state runs on with what comes of the chunks.
+    done, within = state.done, state.within
     sizes = iter(growing)
     size = next(sizes)
     try:
@@ -173,7 +175,8 @@ def _chunks(
             if done:
                 done -= 1
                 continue
-            chunk.append(item)
+            chunk.append(item._replace(skip=within) if within else item)
+            within = 0
             if len(chunk) >= size or time.monotonic() - asked > _PATIENCE_SECONDS:
                 yield chunk
                 chunk, size = [], next(sizes, size)
@@ -202,11 +205,12 @@ class _Loop:
         for batch in batches:
             kept, end = self._kept(batch)
             self.output.write(kept)
-            self.report.note(kept + batch[len(kept) : len(kept) + (end == "failed")])
+            failed = batch[len(kept)]._replace(more=False) if end == "failed" else None
+            self.report.note([*kept, failed] if failed else kept)
             if end:
                 return end
-            # Between inputs, `_chunks` asks; one of many pieces is not waited for.
-            if self.stop.asked and kept and kept[-1].more:
+            # What is left of the inputs in hand is not waited for.
+            if self.stop.asked and kept:
                 return "stopped"
         return None
 
@@ -215,7 +219,7 @@ class _Loop:
         head, written = self.job.head, self.output.written
         kept: list[Done] = []
         for done in batch:
-            if done.failure and not done.more and self.job.run.on_error == "fail":
+            if done.failure and self.job.run.on_error == "fail":
                 return kept, "failed"
             if head is not None and written + len(done.lines) >= head:
                 kept.append(done.first(head - written))

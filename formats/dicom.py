@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -87,5 +88,7 @@ def _read(path: str) -> tuple[Any, int | None]:
         raise FormatError(
             "truncated", f"the DICOM file cannot be read to its end: {error.strerror or 'cut'}"
         ) from error
+    except zlib.error as error:
+        raise FormatError("truncated", "the deflated DICOM data set ends early or is damaged") from error
     except Exception as error:  # a damaged element may raise anything at all
         raise FormatError("bad-header", "the DICOM file is damaged") from error

@@ -3,31 +3,56 @@
 from __future__ import annotations
 
 import os
-from typing import BinaryIO, Final, Literal
+from typing import BinaryIO, Final, Literal, NamedTuple
 
 _UNKNOWN_LENGTH: Final = 0xFFFFFFFF
 _ITEM: Final = (0xFFFE, 0xE000)
 _HEADER: Final = 8
 _OFFSET: Final = 4
+# What ends a picture of the JPEG family, and in how many last bytes it is looked for, as pydicom does.
+_END: Final = b"\xff\xd9"
+_TAIL: Final = 10
 
 
-def most_frames(path: str, start: int, length: int, frame_bits: int, order: Literal["little", "big"]) -> int:
-    """The most frames that the pixels, which begin at `start` of the file, have room for.
+class Pieces(NamedTuple):
+    """Offsets in the table, items behind it, how many of these end a picture, and whether the last one does not."""
 
-    `length` is that of their element, `frame_bits` the bits of an uncompressed frame. Compressed pixels have no
-    length: a frame takes one item at least, and none is without its offset where there are offsets.
-    """
+    offsets: int
+    items: int
+    ends: int
+    open_end: bool
+
+    @property
+    def most(self) -> int:
+        """The most frames that they can be: a frame takes one item at least, and an offset where there are offsets."""
+        return min(self.offsets, self.items) if self.offsets else self.items
+
+    def apart(self, promised: int) -> bool:
+        """Whether nothing but offsets, a piece for each frame, or the ends of pictures tells `promised` frames."""
+        if self.offsets or self.items == promised:
+            return True
+        return self.items > promised and self.ends + self.open_end == promised
+
+
+def plain_frames(path: str, start: int, length: int, frame_bits: int) -> int:
+    """How many uncompressed frames an element of `length` bytes, which begins at `start`, has room for."""
+    return min(length, max(0, os.path.getsize(path) - start)) * 8 // frame_bits
+
+
+def is_plain(length: int) -> bool:
+    """Whether the length is that of uncompressed pixels: compressed ones have none."""
+    return length != _UNKNOWN_LENGTH
+
+
+def pieces(path: str, start: int, order: Literal["little", "big"]) -> Pieces:
+    """What compressed pixels, which begin at `start` of the file, are cut into."""
     with open(path, "rb") as stream:
-        if length != _UNKNOWN_LENGTH:
-            held = min(length, max(0, os.fstat(stream.fileno()).st_size - start))
-            return held * 8 // frame_bits
-        return _items(stream, start, order)
+        return _walked(stream, start, order)
 
 
-def _items(stream: BinaryIO, start: int, order: Literal["little", "big"]) -> int:
-    """Items behind the table of offsets, or the offsets if they are fewer."""
+def _walked(stream: BinaryIO, start: int, order: Literal["little", "big"]) -> Pieces:
     size = os.fstat(stream.fileno()).st_size
-    table, count, place = 0, -1, start
+    table, count, ends, place, ended = 0, -1, 0, start, True
     while place + _HEADER <= size:
         stream.seek(place)
         head = stream.read(_HEADER)
@@ -35,9 +60,12 @@ def _items(stream: BinaryIO, start: int, order: Literal["little", "big"]) -> int
         if tag != _ITEM:
             break
         length = int.from_bytes(head[4:], order)
+        place += _HEADER + length
         if count < 0:
             table = length // _OFFSET
+        else:
+            stream.seek(max(place - _TAIL, place - length))
+            ended = _END in stream.read(min(_TAIL, length))
+            ends += ended
         count += 1
-        place += _HEADER + length
-    count = max(0, count)
-    return min(table, count) if table else count
+    return Pieces(table, max(0, count), ends, not ended)

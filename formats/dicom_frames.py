@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.formats.dicom_extent import most_frames
+from medpipe.formats.dicom_extent import is_plain, pieces, plain_frames
 from medpipe.formats.errors import FormatError
+from medpipe.formats.silence import silence
 
 _IMPLICIT, _EXPLICIT, _BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -23,9 +21,10 @@ _COLOURS, _HALVES = ("Red", "Green", "Blue"), ("Descriptor", "Data")
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 # Of an element's header: the tag, then by the encoding a type of two letters, a gap, and the length.
 _LONG_HEADER, _SHORT_HEADER = 12, 8
-_UNKNOWN_LENGTH = 0xFFFFFFFF
 # MPEG and HEVC: all frames are in one piece.
 _VIDEO = ("1.2.840.10008.1.2.4.10",)
+# What the pydicom of this writing has no name for.
+_LATER = {"1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression"}
 _EXTENDED_12_BIT = "1.2.840.10008.1.2.4.51"
 _JPEG_12 = "; 12-bit JPEG needs the decoder pylibjpeg-libjpeg: pip install pylibjpeg-libjpeg"
 
@@ -60,6 +59,8 @@ class Frames:
         self.colour = self.photometric not in _GREY
         self._check()
         self._plain = _PlainPixels.find(self, place)
+        if self._plain is None:
+            self._check_decoder()
         self.held = self.count if self.count == 1 else min(self.count, self._held(place))
         self._decoded: tuple[int, Iterator[NDArray[Any]]] | None = None
 
@@ -80,6 +81,13 @@ class Frames:
         if not self.syntax:
             raise FormatError("bad-header", "the DICOM file does not say in which transfer syntax its pixels are")
 
+    def _check_decoder(self) -> None:
+        """What cannot be read of any frame is one error, not one for each."""
+        from pydicom.pixels import get_decoder
+
+        if not self._guarded(lambda: get_decoder(self.syntax)).is_available:
+            raise FormatError("unsupported", f"no decoder for {self._syntax_name()} is installed")
+
     def _held(self, place: int | None) -> int:
         """How many of the promised frames the file has room for."""
         if self.syntax.startswith(_VIDEO):
@@ -93,7 +101,13 @@ class Frames:
         element = _element(self._path, place, self.syntax)
         if element is None:
             return self.count
-        return most_frames(self._path, element[0], element[1], bits, "big" if self.big_endian else "little")
+        if is_plain(element[1]):
+            return plain_frames(self._path, *element, bits)
+        found = pieces(self._path, element[0], "big" if self.big_endian else "little")
+        if "ExtendedOffsetTable" not in self._data and not found.apart(self.count):
+            cut = f"its pixels are cut into {found.items} pieces, and nothing tells which of them make a frame"
+            raise FormatError("truncated", f"the DICOM file promises {self.count} frames; {cut}")
+        return found.most
 
     @property
     def _halved(self) -> bool:
@@ -156,7 +170,7 @@ class Frames:
         # The last frame tells itself how much of it is there.
         if number >= self.held and (self._plain is None or self.held + 1 < self.count):
             if self.syntax.startswith(_VIDEO):
-                raise FormatError("unsupported", f"the transfer syntax {self._syntax_name()} is not read")
+                raise self._unread()
             said = f"the DICOM file promises {self.count} frames and holds {self.held} at most"
             raise FormatError("truncated", said)
 
@@ -192,19 +206,18 @@ class Frames:
     def _guarded(self, work: Any) -> Any:
         """What `work` gives; its failure as a FormatError that quotes nothing of the file."""
         try:
-            with warnings.catch_warnings(), _silent():
-                warnings.simplefilter("ignore")
+            with silence():
                 return work()
         except StopIteration:
             raise FormatError("truncated", "the DICOM file holds fewer frames than it promises") from None
         except NotImplementedError as error:
-            raise FormatError("unsupported", f"the transfer syntax {self._syntax_name()} is not read") from error
+            raise self._unread() from error
         except Exception as error:  # decoders raise anything at all
             raise self._failure(str(error)) from error
 
     def _failure(self, said: str) -> FormatError:
         if "not a transfer syntax" in said:
-            return FormatError("unsupported", f"the transfer syntax {self._syntax_name()} is not read")
+            return self._unread()
         # What the file ends within is left out of the data set.
         cut = "no pixel data to decode" in said
         if cut or "less than expected" in said or "truncat" in said.lower():
@@ -222,6 +235,15 @@ class Frames:
             return FormatError("unsupported", f"no decoder for {self._syntax_name()} is installed")
         hint = _JPEG_12 if self.syntax == _EXTENDED_12_BIT and self.bits_stored > 8 else ""
         return FormatError("bad-pixels", f"the DICOM pixels ({self._syntax_name()}) cannot be decoded{hint}")
+
+    def _unread(self) -> FormatError:
+        later = _LATER.get(self.syntax)
+        said = (
+            f"{later}, {self.syntax}, is read with pydicom 3.1 or later"
+            if later
+            else f"{self._syntax_name()} is not read"
+        )
+        return FormatError("unsupported", f"the transfer syntax {said}")
 
     def _syntax_name(self) -> str:
         from pydicom.uid import UID
@@ -250,7 +272,7 @@ class _PlainPixels:
         if place is None or frames.syntax not in _PLAIN or frames.colour or frames.samples != 1 or not whole:
             return None
         element = _element(frames._path, place, frames.syntax)
-        return None if element is None or element[1] == _UNKNOWN_LENGTH else cls(frames, *element)
+        return cls(frames, *element) if element is not None and is_plain(element[1]) else None
 
     def read(self, number: int) -> NDArray[Any]:
         """Stored values [rows, columns], bits beyond the stored ones cut off, the sign extended."""
@@ -289,17 +311,3 @@ def _holds_pixels(path: str, place: int) -> bool:
     with open(path, "rb") as stream:
         stream.seek(place)
         return stream.read(4) in (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Decoders in C write their complaints to the process's standard error: there they would be lines of ours."""
-    kept = os.dup(2)
-    sink = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(sink, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(sink)
-        os.close(kept)

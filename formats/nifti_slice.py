@@ -48,6 +48,10 @@ def open_slice(path: str, wanted: str | None, voi: str = "file") -> list[Image]:
         raise FormatError("bad-header", "the NIfTI file is damaged") from error
     if len(volume.shape) < 3 or min(volume.shape) < 1 or np.isnan(orientation).any():
         raise FormatError("bad-header", "the NIfTI file holds no volume that lies in space")
+    if volume.get_data_dtype().kind not in "iuf":
+        raise FormatError(
+            "bad-header", "the NIfTI volume holds colours or complex numbers: one real value a voxel is read"
+        )
     return [_slice(volume, orientation, zooms, Slice.parse(wanted), voi)]
 
 

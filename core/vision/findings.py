@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 from medpipe.core.errors import InputError
 
 SHIPPED: Final = Path(__file__).parent / "findings.yaml"
+_TEXT: Final = "tag:yaml.org,2002:str"
 _ATTRIBUTES: Final = ("what", "density", "shape", "border", "location")
 
 
@@ -36,16 +37,20 @@ class Knowledge:
         path = path or SHIPPED
         try:
             raw = path.read_bytes()
-            found = yaml.safe_load(raw)
+            loader = yaml.SafeLoader(raw)
+            tree = loader.get_single_node()
+            found = loader.construct_document(tree) if tree is not None else None
         except FileNotFoundError:
             raise InputError("bad-knowledge", f"{path}: no such file") from None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            said = str(getattr(error, "problem", None) or getattr(error, "strerror", None) or "not UTF-8")
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+            said = str(getattr(error, "problem", None) or getattr(error, "strerror", None) or "not UTF-8, or damaged")
             raise InputError("bad-knowledge", f"{path} cannot be read as YAML: {said}") from None
         if isinstance(found, dict) and isinstance(found.get("findings"), dict):
+            tree = next(value for key, value in tree.value if key.value == "findings")
             found = found["findings"]
         if not isinstance(found, dict) or not found:
             raise InputError("bad-knowledge", f"{path} is no mapping of findings to what they look like")
+        _check_names(path, [key for key, _ in tree.value])
         sentences = {normal_name(str(name)): _sentence(path, str(name), entry) for name, entry in found.items()}
         for name, entry in found.items():
             for other in _aliases(path, str(name), entry):
@@ -69,24 +74,38 @@ def normal_name(name: str) -> str:
     return " ".join(name.lower().replace("_", " ").replace("/", " or ").split())
 
 
+def _check_names(path: Path, keys: Iterable[Any]) -> None:
+    """Of YAML's tree: a mapping would keep the last of those that are the same."""
+    seen: set[str] = set()
+    for key in keys:
+        if key.tag != _TEXT or not key.value.strip():
+            raise InputError("bad-knowledge", f"{path}: the name {key.value!r} is no text; quotes make it one")
+        if (name := normal_name(key.value)) in seen:
+            raise InputError("bad-knowledge", f"{path}: {name} is described twice")
+        seen.add(name)
+
+
 def _aliases(path: Path, name: str, entry: Any) -> list[str]:
     others = entry.get("aliases", []) if isinstance(entry, dict) else []
-    if not isinstance(others, list):
-        raise InputError("bad-knowledge", f"{path}: the aliases of {name} are no list")
-    return [str(other) for other in others]
+    if not isinstance(others, list) or not all(isinstance(other, str) and other.strip() for other in others):
+        raise InputError("bad-knowledge", f"{path}: the aliases of {name} are no list of names")
+    return others
 
 
 def _reviewed(entries: Iterable[Any]) -> bool | None:
-    said = {entry.get("reviewed") if isinstance(entry, dict) else None for entry in entries}
-    return False if False in said else None if None in said else True
+    said = [entry.get("reviewed") if isinstance(entry, dict) else None for entry in entries]
+    if any(one is False for one in said):
+        return False
+    return True if all(one is True for one in said) else None
 
 
 def _sentence(path: Path, name: str, entry: Any) -> str:
     if isinstance(entry, str) and entry.strip():
-        return entry.strip()
+        return " ".join(entry.split())
     if isinstance(entry, dict):
-        parts = [entry.get(attribute) for attribute in _ATTRIBUTES]
-        known = [part.strip().rstrip(".") for part in parts if isinstance(part, str) and part.strip()]
-        if known:
+        parts = {attribute: entry[attribute] for attribute in _ATTRIBUTES if entry.get(attribute) is not None}
+        if wrong := [attribute for attribute, part in parts.items() if not isinstance(part, str)]:
+            raise InputError("bad-knowledge", f"{path}: {', '.join(wrong)} of {name} is no text")
+        if known := [" ".join(part.split()).rstrip(".") for part in parts.values() if part.strip()]:
             return f"{', '.join(known)}."
     raise InputError("bad-knowledge", f"{path}: {name} has neither a sentence nor {', '.join(_ATTRIBUTES)}")

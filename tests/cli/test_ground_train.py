@@ -11,8 +11,12 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+from pydicom.data import get_testdata_file
 
 from medpipe.cli.grounding_index import index_pictures, split_pictures
+from medpipe.cli.grounding_source import Examples
+from medpipe.core.vision.ground_settings import ground_settings
+from medpipe.formats.registry import ReadOptions
 
 SMALL = ("--set", "side=64", "--batch-size", "2", "--set", "tower=trained", "--set", "validation_share=0.3",
          "--set", "precision=float32", "--threads", "1", "--model", "smoke", "--preset", "ground")  # fmt: skip
@@ -153,3 +157,10 @@ def test_a_failure_leaves_no_worker_to_wait_for(data: Path, tmp_path: Path) -> N
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=data, capture_output=True, timeout=120, check=False)
     assert done.returncode == 69 and b"smaller --batch-size" in done.stderr
+
+
+def test_a_file_of_several_pictures_is_no_picture_to_train_on(tmp_path: Path) -> None:
+    (tmp_path / "boxes.jsonl").write_text('{"id":"rtdose","boxes":[{"label":"m","xyxy":[1,2,4,6]}]}\n')
+    index = index_pictures([get_testdata_file("rtdose.dcm")], None, str(tmp_path / "boxes.jsonl"), [], None)
+    said = Examples(index, ground_settings("ground-small"), ReadOptions(), random=False)[0, 0]
+    assert isinstance(said, str) and "rtdose holds 15 pictures" in said

@@ -126,6 +126,7 @@ def test_every_shipped_finding_is_described_whole_and_names_its_source() -> None
         assert name == normal_name(name)
         assert set(entry) - {"aliases"} == {*ATTRIBUTES, "source", "reviewed", "sets"}
         assert entry["source"] in whole["sources"] and set(entry["sets"]) <= {"vindr", "vindr-global", "padchest"}
+    assert {entry["source"] for entry in whole["findings"].values()} == set(whole["sources"])
     assert sum("vindr" in entry["sets"] for entry in whole["findings"].values()) == 22
     assert all(entry["reviewed"] is False for entry in whole["findings"].values())
     assert "NOT reviewed by a radiologist" in SHIPPED.read_text() and Knowledge.load().reviewed is False
@@ -150,7 +151,24 @@ def test_a_users_file_is_names_and_sentences_or_attributes(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["", "- a\n- b\n", "a: [1\n", "a: 3\n", "a: {source: x}\n", "a: !!python/name:os.system\n"]
+    "text",
+    [
+        "",
+        "- a\n- b\n",
+        "a: [1\n",
+        "a: 3\n",
+        "a: {source: x}\n",
+        "a: !!python/name:os.system\n",
+        "a: {what: [x]}\n",
+        "a: b\nA: c\n",
+        "findings: {a: b, a: c}\n",
+        "1: x\n",
+        "'': x\n",
+        "a: {what: x, aliases: b}\n",
+        "a: {what: x, aliases: [3]}\n",
+        "a: &a [*a]\n",
+        "a: b\n--- \nc: d\n",
+    ],
 )
 def test_a_file_that_is_no_knowledge_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.yaml").write_text(text)

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import os
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
-from pydicom.uid import CTImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from medpipe.formats.dicom import open_dicom
 from medpipe.formats.dicom_identity import reasons
@@ -235,6 +245,58 @@ def test_frames_that_are_only_promised_are_one_error(tmp_path: Path, name: str) 
         found[-1].read()
     assert caught.value.kind == "truncated"
     np.testing.assert_array_equal(found[9].read(), open_dicom(str(source))[9].read())
+
+
+@pytest.mark.parametrize(("kept", "count"), [((0, 1), 2), ((0, 1, 1, 2), 4)])
+def test_frames_that_nothing_tells_apart_are_one_error(tmp_path: Path, kept: tuple[int, ...], count: int) -> None:
+    data = pydicom.dcmread(write(tmp_path / "x.dcm", counts(3)))
+    data.compress(RLELossless)
+    whole = list(generate_frames(data.PixelData, number_of_frames=3))
+    data.PixelData = encapsulate([whole[number] for number in kept], has_bot=False)
+    data.save_as(tmp_path / "x.dcm")
+    with pytest.raises(FormatError, match=f"promises 3 frames; its pixels are cut into {count} pieces, and nothing"):
+        open_dicom(str(tmp_path / "x.dcm"))
+    # Each with its own offset they are apart.
+    data.PixelData = encapsulate([whole[number] for number in kept], has_bot=True)
+    data.save_as(tmp_path / "x.dcm")
+    np.testing.assert_array_equal(open_dicom(str(tmp_path / "x.dcm"), "none")[1].read(), counts(3)[1])
+
+
+def test_pieces_of_frames_are_put_together_where_their_ends_are_marked(tmp_path: Path) -> None:
+    data = pydicom.dcmread(write(tmp_path / "x.dcm", counts(3)))
+    data.compress(JPEGLSLossless)
+    whole = list(generate_frames(data.PixelData, number_of_frames=3))
+    data.PixelData = encapsulate(whole, fragments_per_frame=2, has_bot=False)
+    data.save_as(tmp_path / "x.dcm")
+    found = np.stack([frame.read() for frame in open_dicom(str(tmp_path / "x.dcm"), "none")])
+    np.testing.assert_array_equal(found, counts(3))
+
+
+def test_a_deflated_file_is_read_whole_or_is_one_error(tmp_path: Path) -> None:
+    data = pydicom.dcmread(write(tmp_path / "x.dcm", counts(3)))
+    data.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    data.save_as(tmp_path / "x.dcm")
+    found = np.stack([frame.read() for frame in open_dicom(str(tmp_path / "x.dcm"), "none")])
+    np.testing.assert_array_equal(found, counts(3))
+    raw = (tmp_path / "x.dcm").read_bytes()
+    for keep in (len(raw) * 3 // 4, len(raw) - 9):
+        (tmp_path / "x.dcm").write_bytes(raw[:keep])
+        with pytest.raises(FormatError, match="the deflated DICOM data set ends early"):
+            open_dicom(str(tmp_path / "x.dcm"))
+
+
+def test_frames_deflated_one_by_one_are_read_where_pydicom_does(tmp_path: Path) -> None:
+    data = pydicom.dcmread(write(tmp_path / "x.dcm", counts()))
+    deflate = zlib.compressobj(wbits=-15)
+    data.PixelData = encapsulate([deflate.compress(data.PixelData) + deflate.flush()])
+    data.file_meta.TransferSyntaxUID = JPEGLSLossless
+    data.save_as(tmp_path / "x.dcm")
+    named = (tmp_path / "x.dcm").read_bytes().replace(JPEGLSLossless.encode(), b"1.2.840.10008.1.2.8.1\0")
+    (tmp_path / "x.dcm").write_bytes(named)
+    try:
+        np.testing.assert_array_equal(open_dicom(str(tmp_path / "x.dcm"), "none")[0].read(), counts()[0])
+    except FormatError as error:
+        assert "Deflated Image Frame Compression, 1.2.840.10008.1.2.8.1, is read with pydicom 3.1" in str(error)
 
 
 def test_of_a_file_of_gigabytes_only_the_frame_that_is_asked_for_is_read(tmp_path: Path) -> None:

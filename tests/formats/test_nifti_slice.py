@@ -76,3 +76,10 @@ def test_what_cannot_be_cut_is_named(tmp_path: Path) -> None:
     for wrong in ("axial", "axial:-1", "oblique:3", "axial:mid "):
         with pytest.raises(ValueError, match="is no slice"):
             Slice.parse(wrong)
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, [("R", "u1"), ("G", "u1"), ("B", "u1")]])
+def test_voxels_that_are_no_single_value_are_refused(tmp_path: Path, dtype: object) -> None:
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 4), dtype), np.eye(4)), tmp_path / "x.nii")
+    with pytest.raises(FormatError, match="colours or complex numbers"):
+        open_slice(str(tmp_path / "x.nii"), "axial:1")

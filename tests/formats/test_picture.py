@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import struct
+import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +65,56 @@ def test_a_picture_that_lies_on_its_side_is_turned(tmp_path: Path) -> None:
     (found,) = open_picture(save(tmp_path / "x.png", GREY, exif=exif))
     assert found.shape == (9, 6) and "EXIF orientation 6" in found.said["turned"]
     np.testing.assert_array_equal(found.read(), np.rot90(GREY, -1))
+
+
+def tiff(path: Path, deep: np.ndarray, *, white: int) -> str:
+    """A plain TIFF of 16 bits; white is 0 where the photometric interpretation is."""
+    rows, columns = deep.shape
+    entries = [(256, columns), (257, rows), (258, 16), (259, 1), (262, white), (273, 122), (277, 1), (278, rows)]
+    entries.append((279, deep.nbytes))
+    head = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    head += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    path.write_bytes(head + bytes(4) + deep.astype("<u2").tobytes())
+    return str(path)
+
+
+def test_deep_grey_whose_white_is_zero_is_turned_over(tmp_path: Path) -> None:
+    plain, inverted = (open_picture(tiff(tmp_path / f"{white}.tif", DEEP, white=white))[0] for white in (1, 0))
+    assert plain.pixels.get("inverted") is None and inverted.pixels["inverted"] is True
+    np.testing.assert_array_equal(plain.read(), np.rint(DEEP / 65535 * 255))
+    np.testing.assert_array_equal(inverted.read(), np.rint((1 - DEEP / 65535) * 255))
+    np.testing.assert_array_equal(open_picture(str(tmp_path / "0.tif"), "none")[0].read(), DEEP)
+
+
+def test_colours_of_16_bits_are_said_to_be_cut(tmp_path: Path) -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in np.stack([DEEP] * 3, axis=2))
+    size = struct.pack(">IIBBBBB", 9, 6, 16, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
+    (found,) = open_picture(str(tmp_path / "x.png"))
+    assert found.said == {"bits": "16, the lower 8 left out"}
+    np.testing.assert_array_equal(found.read()[..., 0], DEEP >> 8)
+
+
+def test_an_orientation_that_is_none_turns_nothing(tmp_path: Path) -> None:
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 99
+    (found,) = open_picture(save(tmp_path / "x.png", GREY, exif=exif))
+    assert "turned" not in found.said and np.array_equal(found.read(), GREY)
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", None])
+def test_decoders_say_nothing_of_their_own(tmp_path: Path, capfd: pytest.CaptureFixture[str], compression) -> None:
+    path = Path(save(tmp_path / "x.tif", np.tile(DEEP, (9, 9)), compression=compression))
+    raw = bytearray(path.read_bytes())
+    for damaged in (raw[: len(raw) * 2 // 3], raw[:30], raw[:1200] + bytes(200) + raw[1400:]):
+        path.write_bytes(damaged)
+        with contextlib.suppress(FormatError), warnings.catch_warnings(action="error"):
+            open_picture(str(path))[0].read()
+        assert capfd.readouterr().err == ""
 
 
 def test_floats_have_no_range_to_show(tmp_path: Path) -> None:
