@@ -41,7 +41,7 @@ class Item(NamedTuple):
 class InputOptions:
     """Which inputs there are and how they are named.
 
-    With `pictures`, folders are searched for pictures and volumes too. With `columns`, the rows of CSV and TSV files
+    With `pictures`, folders are searched for pictures and volumes too; without `folders` not at all. With `columns`, the rows of CSV and TSV files
     are records of these columns; without, such a file is a recording. With `runs`, windows of one run are one input.
     """
 
@@ -53,6 +53,7 @@ class InputOptions:
     columns: tuple[str, ...] | None = None
     pictures: bool = False
     runs: bool = False
+    folders: bool = True
     _spool: list[str] = field(default_factory=list)
 
     def close(self) -> None:
@@ -67,7 +68,7 @@ def list_paths(options: InputOptions) -> Iterator[str]:
     if options.files_from is not None:
         given = _paths_from(options.files_from, options.null)
     for path in given:
-        if path != "-" and Path(path).is_dir():
+        if options.folders and path != "-" and Path(path).is_dir():
             yield from _inside(path, _FOLDER_SUFFIXES + _PICTURES if options.pictures else _FOLDER_SUFFIXES)
         else:
             yield path
@@ -134,7 +135,7 @@ def enumerate_items(options: InputOptions) -> Iterator[Item]:
     for position, (kind, ident, path, index, payload) in enumerate(found):
         if not seen.add(ident):
             path = "-" if kind == "spooled" else path
-            kind, payload, ident = "repeat", ident.encode(), seen.repeat_name(ident)
+            kind, payload, ident = "repeat", f"{kind}\n{ident}".encode(), seen.repeat_name(ident)
         if options.shard is None or position % options.shard[1] == options.shard[0]:
             yield Item(position, kind, ident, path, index, payload)
 
