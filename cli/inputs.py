@@ -41,8 +41,9 @@ class Item(NamedTuple):
 class InputOptions:
     """Which inputs there are and how they are named.
 
-    With `pictures`, folders are searched for pictures and volumes too; without `folders` not at all. With `columns`, the rows of CSV and TSV files
-    are records of these columns; without, such a file is a recording. With `runs`, windows of one run are one input.
+    With `pictures`, folders are searched for pictures and volumes too; without `folders` not at all. With `columns`,
+    the rows of CSV and TSV files are records of these columns; without, such a file is a recording. With `runs`,
+    windows of one run are one input.
     """
 
     inputs: list[str]

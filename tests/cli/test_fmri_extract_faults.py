@@ -1,4 +1,4 @@
-"""fmri-extract on runs that are odd but readable, and inputs that are none: what is said, and what the others become."""
+"""fmri-extract on runs that are odd but readable, and inputs that are none: what is said of them."""
 
 from __future__ import annotations
 
@@ -103,7 +103,8 @@ def test_one_run_given_plain_and_packed_is_told(run: Run, folder: Path) -> None:
     scans.write_scan(folder / "x.nii.gz", scans.values())
     done = run("fmri-extract", "x.nii", "x.nii.gz", "--mask", "m.nii", cwd=folder)
     first, second = map(json.loads, done.stdout.splitlines())
-    assert "responses" in first and second["id"] == "x~2" and "ids are paths without suffix" in second["error"]["message"]
+    assert "responses" in first and second["id"] == "x~2"
+    assert "ids are paths without suffix" in second["error"]["message"]
 
 
 @pytest.mark.parametrize(
