@@ -20,6 +20,7 @@ _STREAM = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _TABLES = (".csv", ".tsv")
 _FOLDER_SUFFIXES = (".hea", ".edf", ".bdf", ".dcm", *_TABLES, ".h5", ".hdf5", *_STREAM)
 _PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".nii", ".nii.gz")
+_HDF5 = (".h5", ".hdf5", ".hf5")
 _LONG = 4096
 # Of the copy of an HDF5 image that came on standard input, gone when the run ends.
 SPOOL_PREFIX = "medpipe-"
@@ -41,9 +42,9 @@ class Item(NamedTuple):
 class InputOptions:
     """Which inputs there are and how they are named.
 
-    With `pictures`, folders are searched for pictures and volumes too; without `folders` not at all. With `columns`,
-    the rows of CSV and TSV files are records of these columns; without, such a file is a recording. With `runs`,
-    windows of one run are one input.
+    With `pictures`, folders are searched for pictures and volumes too, with `series` for responses alone. With
+    `columns`, the rows of CSV and TSV files are records of these columns; without, such a file is a recording. With
+    `runs`, windows of one run are one input.
     """
 
     inputs: list[str]
@@ -54,7 +55,7 @@ class InputOptions:
     columns: tuple[str, ...] | None = None
     pictures: bool = False
     runs: bool = False
-    folders: bool = True
+    series: bool = False
     _spool: list[str] = field(default_factory=list)
 
     def close(self) -> None:
@@ -69,7 +70,9 @@ def list_paths(options: InputOptions) -> Iterator[str]:
     if options.files_from is not None:
         given = _paths_from(options.files_from, options.null)
     for path in given:
-        if options.folders and path != "-" and Path(path).is_dir():
+        if options.series and Path(path).is_dir():
+            yield from _responses_inside(path)
+        elif path != "-" and Path(path).is_dir():
             yield from _inside(path, _FOLDER_SUFFIXES + _PICTURES if options.pictures else _FOLDER_SUFFIXES)
         else:
             yield path
@@ -107,6 +110,13 @@ def _inside(folder: str, suffixes: tuple[str, ...]) -> Iterator[str]:
                 yield path
     if not found:
         raise Fatal(NO_STREAM, f"{folder}: no recording in this folder (looked for {', '.join(suffixes)})")
+
+
+def _responses_inside(folder: str) -> Iterator[str]:
+    """The index of a folder of runs, else its HDF5 files; else the folder itself, which then fails alone."""
+    found = sorted(Path(folder).glob("records*.jsonl"))
+    found = found or sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in _HDF5)
+    yield from map(str, found or [folder])
 
 
 def _is_other_table(path: str) -> bool:

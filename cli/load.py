@@ -79,7 +79,7 @@ def _from_file(item: Item, options: ReadOptions, keep_source: bool) -> list[Reco
     from medpipe.formats.sniff import sniff
 
     if options.series and Path(item.path).is_dir():
-        said = f"{_text(item.path)} is a folder: give its images, or --bids FOLDER --subject LABEL"
+        said = f"{_text(item.path)} is a folder: give its images, or to fmri-extract --bids FOLDER --subject LABEL"
         raise FormatError("folder", said)
     found = open_file(item.path, sniff(item.path), options)
     if not found:

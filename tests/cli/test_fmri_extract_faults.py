@@ -95,7 +95,7 @@ def test_a_folder_among_the_inputs_stops_none(run: Run, folder: Path) -> None:
     done = run("fmri-extract", "prep", "x.nii", "--mask", "m.nii", cwd=folder)
     first, second = map(json.loads, done.stdout.splitlines())
     assert done.returncode == 1 and first["error"]["type"] == "folder" and "responses" in second
-    assert "--bids FOLDER --subject LABEL" in first["error"]["message"]
+    assert "to fmri-extract --bids FOLDER --subject LABEL" in first["error"]["message"]
 
 
 def test_one_run_given_plain_and_packed_is_told(run: Run, folder: Path) -> None:
