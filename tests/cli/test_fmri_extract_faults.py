@@ -111,6 +111,7 @@ def test_one_run_given_plain_and_packed_is_told(run: Run, folder: Path) -> None:
     ("options", "code", "said"),
     [
         (["--detrend", "poly:60"], 2, b"the order of a polynomial is 0 to 9"),
+        (["--bids", ".", "--subject", "01"], 2, b"--bids finds the runs: give no other inputs"),
         (["--confounds", "wide.tsv", "--strategy", "6p"], 65, b"wide.tsv: the confounds are text in UTF-16"),
     ],
 )

@@ -98,6 +98,13 @@ def test_texts_that_are_no_decoding_are_told(run: Run, folder: Path, tmp_path: P
     assert drawn.returncode == 0 and b"12 texts are of stories that the model has learnt from" in drawn.stderr
 
 
+def test_empty_texts_are_counted(run: Run, folder: Path, tmp_path: Path) -> None:
+    found = [json.loads(line) for line in (folder / "found.jsonl").read_bytes().splitlines()]
+    (tmp_path / "p.jsonl").write_bytes(stream([{**one, "text": " "} for one in found[:5]] + found[5:]))
+    options = ["--truth", "true.jsonl", "--permutations", "9", "--draws", "0"]
+    assert b"5 decoded texts are empty" in run("med-score", "text", tmp_path / "p.jsonl", *options, cwd=folder).stderr
+
+
 def test_what_takes_no_part_is_said(run: Run, folder: Path, tmp_path: Path) -> None:
     found = (folder / "found.jsonl").read_bytes().splitlines(keepends=True)
     error = b'{"id":"x","error":{"command":"a","type":"b","message":"c"}}\n'
