@@ -17,6 +17,7 @@ from medpipe.cli.target import choose
 from medpipe.formats.arrays import ArrayReference, reference_object
 from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record
+from medpipe.formats.registry import ReadOptions
 from medpipe.formats.transcript import read_transcript
 
 
@@ -30,7 +31,9 @@ def align(command: str, run: RunOptions, plan: Alignment, *, inline: bool) -> in
     target = choose(run.output, None)
     if target.encode is encode_line and not inline:
         target = replace(target, encode=_referring(target.path.parent if target.path is not None else None))
-    job = Job(command, run, lambda: (one_by_one(plan), ""), {**asdict(plan), "inline": inline})
+    job = Job(
+        command, run, lambda: (one_by_one(plan), ""), {**asdict(plan), "inline": inline}, read=ReadOptions(series=True)
+    )
     job.target = target
     return run_job(job)
 

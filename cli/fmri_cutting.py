@@ -54,6 +54,8 @@ class Cutting:
     def run_of(self, record: Record) -> Run:
         """The run in a record. Raises FormatError, InputError."""
         responses: Any = record.get("responses")
+        if "bold" in record:
+            raise InputError("not-a-run", "the input is a scan: fmri-extract makes responses of it")
         if not is_array(responses) or len(responses.shape) != 2:
             raise InputError("not-a-run", "the record has no responses [time, voxels]")
         tr = self.tr if self.tr is not None else record.get("tr")

@@ -92,13 +92,16 @@ class Extraction:
         responses, counts = self._responses(record["id"], passage)
         if places.absent is not None:
             counts["left_out"] = int(places.absent.sum())
-        self._say(record["id"], counts, places, cleaned=cleaning)
+        said = [self._columns_said(counts, places, cleaned=cleaning), _volumes_said(facts["volumes"], passage.blank)]
+        for one in filter(None, said):
+            self._say(record["id"], one)
         made: Record = {key: value for key, value in record.items() if key != "bold"}
         mask = np.concatenate([np.zeros(drop, bool), keep]).astype("u1")
         if teller == "sidecar":
             made["tr_from"] = teller
         made |= {"tr": tr, "start": round(drop * tr, 9), **places.facts, **facts, "cleaning": self.treatment.said()}
-        yield made | {"quality": counts, "responses": responses, **places.arrays, "sample_mask": mask}
+        quality = counts | ({"blank_volumes": passage.blank} if passage.blank else {})
+        yield made | {"quality": quality, "responses": responses, **places.arrays, "sample_mask": mask}
 
     def _places_of(self, series: Series) -> Places:
         side = self.side
@@ -133,15 +136,33 @@ class Extraction:
             room.discard()
             raise
 
-    def _say(self, ident: str, counts: dict[str, int], places: Places, *, cleaned: bool) -> None:
+    def _say(self, ident: str, said: str) -> None:
+        if not self.quiet:
+            print(f"{self.command}: {ident}: {said}", file=sys.stderr)
+
+    def _columns_said(self, counts: dict[str, int], places: Places, *, cleaned: bool) -> str:
         stand = "NaN" if np.isnan(self.treatment.bad) else "zeros"
         constant = stand if cleaned or np.isnan(self.treatment.bad) else "as they are"
         words = {"constant": f"do not change ({constant})", "not_finite": f"hold NaN or infinity ({stand})"}
         told = [f"{counts[key]} {said}" for key, said in words.items() if counts[key]]
         if counts.get("left_out"):
             told.append(f"{counts['left_out']} voxels without a value are left out of the means")
-        if told and not self.quiet:
-            print(f"{self.command}: {ident}: of {places.count} {places.noun} {', '.join(told)}", file=sys.stderr)
+        return f"of {places.count} {places.noun} {', '.join(told)}" if told else ""
+
+
+def _volumes_said(volumes: Record, blank: list[int]) -> str:
+    told = []
+    if volumes["kept"] < volumes["scrubbed"]:
+        told.append(f"scrubbing leaves {volumes['kept']} of {volumes['total'] - volumes['dropped']} volumes")
+    if blank:
+        told.append(_blank_said(blank))
+    return "; ".join(told)
+
+
+def _blank_said(blank: list[int]) -> str:
+    named = ", ".join(map(str, blank[:8])) + (f" and {len(blank) - 8} more" if len(blank) > 8 else "")
+    which = f"volume {named} (from 0) holds" if len(blank) == 1 else f"volumes {named} (from 0) hold"
+    return f"{which} one value everywhere, as a lost frame does"
 
 
 def _run(passage: Passage, writer: Writer, folder: Path) -> dict[str, int]:
@@ -156,6 +177,6 @@ def _run(passage: Passage, writer: Writer, folder: Path) -> dict[str, int]:
         raise InputError(
             "no-values",
             f"nothing is left: of {count} {passage.places.noun} {counts['not_finite']} hold NaN or infinity and"
-            f" {counts['constant']} do not change",
+            f" {counts['constant']} do not change" + (f"; {_blank_said(passage.blank)}" if passage.blank else ""),
         )
     return counts

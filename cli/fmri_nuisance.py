@@ -40,8 +40,10 @@ class Nuisance:
             _check_length(len(table.values), series.count)
             if scrub is not None:
                 keep = _displacement(table)[drop:] <= scrub
-            if not keep.any():
-                raise InputError("too-short", f"every volume moves more than {scrub:g} mm: none is left")
+            if keep.sum() < min(count, 2):
+                raise InputError(
+                    "too-short", f"--scrub {scrub:g} leaves {keep.sum()} of {count} volumes: the others move more"
+                )
             if strategy is not None:
                 names = strategy_columns(strategy, table.names, table.masks)
                 columns, facts = table.columns(names, drop), {"confounds": names}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,6 +42,7 @@ class Passage:
         keep: of the volumes after those, [time].
         cleaner: None where the values stay as they are.
         bad: what stands in place of a voxel with values that are not finite, and of one without any change.
+        blank: filled on the way: numbers of the kept volumes that hold one value everywhere, as lost frames do.
     """
 
     series: Series
@@ -50,6 +51,7 @@ class Passage:
     keep: NDArray[np.bool_]
     cleaner: Cleaner | None
     bad: float
+    blank: list[int] = field(default_factory=list)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -77,9 +79,7 @@ class Passage:
     def _tiles(self, folder: Path) -> Iterator[tuple[int, NDArray[Any]]]:
         """First voxel of each tile, and the tile at all times but the dropped ones, [time, n], as on disk."""
         if self.places.whole:
-            for start in range(0, self.places.count, self._width()):
-                stop = min(self.places.count, start + self._width())
-                yield start, self.series.columns(start, stop)[self.first :]
+            yield from self._columns()
             return
         staged = TileFile((len(self.keep), self.places.count), self.places.dtype, self._width(), folder)
         try:
@@ -88,6 +88,18 @@ class Passage:
             yield from staged.tiles()
         finally:
             staged.close()
+
+    def _columns(self) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Tiles of a run that lies place by place."""
+        first: Any = None
+        same = self.keep.copy()
+        for start in range(0, self.places.count, self._width()):
+            tile = self.series.columns(start, min(self.places.count, start + self._width()))[self.first :]
+            first = tile[:, :1].copy() if first is None else first
+            same &= ((tile == first) | (np.isnan(tile) & np.isnan(first))).all(axis=1)
+            yield start, tile
+        if self.places.count > 1:
+            self.blank += (self.first + np.flatnonzero(same)).tolist()
 
     def _width(self) -> int:
         return max(1, min(self.places.count, _TILE // len(self.keep)))
@@ -103,6 +115,8 @@ class Passage:
         for number, volume in enumerate(self._volumes(folder)):
             if number < self.first:
                 continue
+            if self.keep[number - self.first] and _blank(volume):
+                self.blank.append(number)
             self.places.take(volume, block[held])
             held += 1
             if held == size:
@@ -167,6 +181,15 @@ class Passage:
             counts["constant"] += int(constant.sum())
             counts["not_finite"] += int((~finite).sum())
         return counts
+
+
+def _blank(volume: NDArray[Any]) -> bool:
+    """Whether a volume has one value everywhere, or none: a few places tell of nearly all that they have not."""
+    return volume.size > 1 and _one_value(volume[:: max(1, volume.size // 64)]) and _one_value(volume)
+
+
+def _one_value(values: NDArray[Any]) -> bool:
+    return bool((values == values[0]).all() or (values.dtype.kind == "f" and np.isnan(values).all()))
 
 
 class _Watch:

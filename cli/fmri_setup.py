@@ -23,8 +23,6 @@ _HDF5 = (".h5", ".hdf5", ".hf5")
 def extract(command: str, run: RunOptions, given: ScanOptions, treatment: Treatment) -> int:
     """Run it; the exit code. Raises BadParameter, and Fatal 65 or 66 for a side input that cannot be used."""
     _check_drifts(treatment)
-    if given.bids is None:
-        _check_folders(run)
     side = side_inputs(run, given, treatment.strategy)
     if Path(run.output).suffix in _HDF5 and (len(run.inputs or []) != 1 or run.inputs == ["-"]):
         raise typer.BadParameter("-o FILE.h5 holds one run: give one image, or -o FOLDER/ for several")
@@ -43,12 +41,6 @@ def _check_drifts(treatment: Treatment) -> None:
         raise typer.BadParameter(f"--detrend {error}") from None
     if len({one.kind for one in drifts}) < len(drifts):
         raise typer.BadParameter("--detrend: each way once")
-
-
-def _check_folders(run: RunOptions) -> None:
-    folders = [name for name in run.inputs or [] if name != "-" and Path(name).is_dir()]
-    if folders:
-        raise typer.BadParameter(f"{folders[0]} is a folder: give images, or --bids FOLDER --subject LABEL")
 
 
 def _store(run: RunOptions) -> Any:

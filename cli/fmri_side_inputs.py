@@ -44,6 +44,8 @@ def side_inputs(run: RunOptions, given: ScanOptions, strategy: str | None = None
     With `strategy` the table of confounds is checked for its columns.
     """
     if given.bids is not None:
+        if run.inputs or run.files_from is not None:
+            raise typer.BadParameter("--bids finds the runs: give no other inputs")
         run.inputs = _side(given.bids, lambda: find_runs(str(given.bids), _wanted(given)))
     one = len(run.inputs or []) == 1 and run.inputs != ["-"]
     if given.confounds is not None and not one:

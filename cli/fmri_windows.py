@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medpipe.cli.fmri_cutting import Cutting, Run, story_names
+from medpipe.core.errors import InputError
 from medpipe.core.fmri.word_windows import excess, row_texts, spoken
 from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record
@@ -43,6 +44,11 @@ class Alignment:
         texts = row_texts(
             [spoken(word.text) for word in transcript.words], self._times(transcript), self.cutting.starts(run), run.tr
         )
+        if not any(texts):
+            lag = f"{self.cutting.lag} volumes"
+            raise InputError(
+                "no-words", f"no word of {story} meets a volume, with --start {self.cutting.start:g} and a lag of {lag}"
+            )
         yield from self.cutting.windows(run, story, texts, {"word_time": self.word_time})
 
     def _transcript(self, ident: str) -> Path:

@@ -20,6 +20,7 @@ _STREAM = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _TABLES = (".csv", ".tsv")
 _FOLDER_SUFFIXES = (".hea", ".edf", ".bdf", ".dcm", *_TABLES, ".h5", ".hdf5", *_STREAM)
 _PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".nii", ".nii.gz")
+_HDF5 = (".h5", ".hdf5", ".hf5")
 _LONG = 4096
 # Of the copy of an HDF5 image that came on standard input, gone when the run ends.
 SPOOL_PREFIX = "medpipe-"
@@ -42,8 +43,9 @@ class Item(NamedTuple):
 class InputOptions:
     """Which inputs there are and how they are named.
 
-    With `pictures`, folders are searched for pictures and volumes too. With `columns`, the rows of CSV and TSV files
-    are records of these columns; without, such a file is a recording. With `runs`, windows of one run are one input.
+    With `pictures`, folders are searched for pictures and volumes too, with `series` for responses alone. With
+    `columns`, the rows of CSV and TSV files are records of these columns; without, such a file is a recording. With
+    `runs`, windows of one run are one input.
     """
 
     inputs: list[str]
@@ -54,6 +56,7 @@ class InputOptions:
     columns: tuple[str, ...] | None = None
     pictures: bool = False
     runs: bool = False
+    series: bool = False
     _spool: list[str] = field(default_factory=list)
 
     def close(self) -> None:
@@ -68,7 +71,9 @@ def list_paths(options: InputOptions) -> Iterator[str]:
     if options.files_from is not None:
         given = _paths_from(options.files_from, options.null)
     for path in given:
-        if path != "-" and Path(path).is_dir():
+        if options.series and Path(path).is_dir():
+            yield from _responses_inside(path)
+        elif path != "-" and Path(path).is_dir():
             yield from _inside(path, _FOLDER_SUFFIXES + _PICTURES if options.pictures else _FOLDER_SUFFIXES)
         else:
             yield path
@@ -108,6 +113,13 @@ def _inside(folder: str, suffixes: tuple[str, ...]) -> Iterator[str]:
         raise Fatal(NO_STREAM, f"{folder}: no recording in this folder (looked for {', '.join(suffixes)})")
 
 
+def _responses_inside(folder: str) -> Iterator[str]:
+    """The index of a folder of runs, else its HDF5 files; else the folder itself, which then fails alone."""
+    found = sorted(Path(folder).glob("records*.jsonl"))
+    found = found or sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in _HDF5)
+    yield from map(str, found or [folder])
+
+
 def _is_other_table(path: str) -> bool:
     """Whether a table beside recordings, such as one of patients or labels, is no recording itself."""
     if not path.lower().endswith(_TABLES):
@@ -135,7 +147,7 @@ def enumerate_items(options: InputOptions) -> Iterator[Item]:
     for position, (kind, ident, path, index, payload) in enumerate(found):
         if not seen.add(ident):
             path = "-" if kind == "spooled" else path
-            kind, payload, ident = "repeat", ident.encode(), seen.repeat_name(ident)
+            kind, payload, ident = "repeat", f"{kind}\n{ident}".encode(), seen.repeat_name(ident)
         if options.shard is None or position % options.shard[1] == options.shard[0]:
             yield Item(position, kind, ident, path, index, payload)
 

@@ -36,7 +36,9 @@ def load(item: Item, options: ReadOptions, *, keep_source: bool) -> list[Record]
         kind, message = item.payload.decode().split("\n", 1)
         raise FormatError(kind, message)
     if item.kind == "repeat":
-        raise FormatError("duplicate-id", f"the id {item.payload.decode()} came before in this run")
+        kind, ident = item.payload.decode().split("\n", 1)
+        why = ": ids are paths without suffix (--id), so give each file once and in one form" if kind == "file" else ""
+        raise FormatError("duplicate-id", f"the id {ident} came before in this run{why}")
     if item.kind in ("line", "cells"):
         folder = None if item.path == "-" else Path(item.path).parent
         return [_named(decode(item.payload, folder), item.id, keep_source)]
@@ -76,6 +78,9 @@ def _from_file(item: Item, options: ReadOptions, keep_source: bool) -> list[Reco
     from medpipe.formats.series import Series, series_record
     from medpipe.formats.sniff import sniff
 
+    if options.series and Path(item.path).is_dir():
+        said = f"{_text(item.path)} is a folder: give its images, or to fmri-extract --bids FOLDER --subject LABEL"
+        raise FormatError("folder", said)
     found = open_file(item.path, sniff(item.path), options)
     if not found:
         raise FormatError("empty", "the file holds no recording")

@@ -96,7 +96,7 @@ def run_job(job: Job) -> int:
         raise typer.BadParameter("--resume needs -o FILE: a pipe keeps no state")
     if job.run.resume and target.complete():
         return _complete(job, target, options)
-    options.runs = job.runs
+    options.runs, options.series = job.runs, job.read is not None and job.read.series
     stop = StopRequest()
     stop.install()
     pool = Pool(lambda: job.processor(target.encode), job.run.worker_count)

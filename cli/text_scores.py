@@ -10,7 +10,7 @@ import orjson
 from medpipe.cli.exits import BAD_STREAM, GOOD, UNAVAILABLE, Fatal
 from medpipe.cli.metrics_output import publish
 from medpipe.cli.text_report import explain, show
-from medpipe.cli.text_stories import TextSources, left_out, match_texts, split_stories
+from medpipe.cli.text_stories import TextSources, cautions, left_out, match_texts, not_decoded, split_stories
 from medpipe.core import __version__
 from medpipe.core.errors import ModelError
 from medpipe.core.metrics.text.panel import Panel, TextSettings
@@ -40,14 +40,15 @@ def score(run: TextRun) -> int:
     except ModelError as error:
         raise Fatal(UNAVAILABLE if error.unavailable else BAD_STREAM, str(error)) from None
     nulls = {row.row.id: row.nulls for row in rows}
-    notes = [*left_out(matched), *explain(nulls, stories, matched, run.sampling)]
+    notes = [*cautions(matched), *left_out(matched), *explain(nulls, stories, matched, run.sampling)]
     if panel.cut:
         notes.append(f"{panel.cut} texts are longer than the BERT model reads, and were cut")
     if notes and not run.quiet:
         print(f"med-score: {len(matched.ids)} texts scored; {'; '.join(notes)}", file=sys.stderr)
     paired = len(matched.streams) == 2
     via = f"med-score {__version__} text {_digest(run)}"
-    facts = {**panel.facts, "unscored": len(matched.truth.texts) - len(matched.ids), "via": [via]}
+    unscored = len(matched.truth.texts) - len(matched.ids)
+    facts = {**panel.facts, **not_decoded(matched), "unscored": unscored, "via": [via]}
     lines = [orjson.dumps(row.record("_difference" if paired else "") | facts) + b"\n" for row in rows]
     publish(b"".join(lines), show(rows, paired=paired), output=run.output, table=run.table, quiet=run.quiet)
     return GOOD

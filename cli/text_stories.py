@@ -79,6 +79,25 @@ def split_stories(matched: Matched, tokenizer: str) -> list[Story]:
     return stories
 
 
+def not_decoded(matched: Matched) -> dict[str, int]:
+    """How many of the texts scored are no decoding of what the model did not know; keys without any are left out."""
+    scored = set(matched.ids)
+    counts = {
+        "seen": sum(len(scored & stream.seen) for stream in matched.streams),
+        "from_true_text": sum(len(scored & stream.told) for stream in matched.streams),
+    }
+    return {name: count for name, count in counts.items() if count}
+
+
+def cautions(matched: Matched) -> list[str]:
+    """The same in words."""
+    words = {
+        "seen": "of stories that the model has learnt from",
+        "from_true_text": "written from the true text, which is a ceiling",
+    }
+    return [f"{count} texts are {words[name]}" for name, count in not_decoded(matched).items()]
+
+
 def left_out(matched: Matched) -> list[str]:
     """What takes no part."""
     truth, scored = matched.truth, len(matched.ids)

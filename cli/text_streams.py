@@ -21,11 +21,17 @@ _FORCED = "teacher_forced"
 
 @dataclass(slots=True)
 class TextStream:
-    """Texts by id, in the stream's order, and how many records were errors."""
+    """Texts by id, in the stream's order, and how many records were errors.
+
+    Of the ids, those `seen` are of stories that the model has learnt from; those `told` were written from the true
+    text, by the text stage of a model.
+    """
 
     path: str
     texts: dict[str, str] = field(default_factory=dict)
     errors: int = 0
+    seen: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -46,6 +52,11 @@ def read_texts(paths: Sequence[str], key: str) -> TextStream:
                 BAD_STREAM, f"{path}: {record['id']} is {_FORCED}: such text repeats what it was given; decode freely"
             )
         found.texts[record["id"]] = _text(record, key, path)
+        if record.get("seen"):
+            found.seen.add(record["id"])
+        decoder = record.get("decoder")
+        if isinstance(decoder, dict) and decoder.get("prompt") == "text":
+            found.told.add(record["id"])
     _check(found, key)
     return found
 

@@ -11,7 +11,7 @@ from medpipe.cli.exits import BAD_STREAM, GOOD, SOME_FAILED, Fatal
 from medpipe.cli.publish import write_whole
 from medpipe.cli.report import printable
 from medpipe.cli.text_report import explain
-from medpipe.cli.text_stories import TextSources, left_out, match_texts, split_stories
+from medpipe.cli.text_stories import Matched, TextSources, cautions, left_out, match_texts, split_stories
 from medpipe.cli.viewing import View, target
 from medpipe.core.draw.decoding import PANELS, Decoding, draw_decoding
 from medpipe.core.metrics.text.bag_of_words import cosines
@@ -41,13 +41,17 @@ def draw_texts(command: str, view: View, sources: TextSources) -> int:
         nulls[ALL] |= set(made.nulls)
         name = page[0].story.name
         try:
-            write_whole(_picture(made, view, _title(page, sources)), target(view, name, view.kind))
+            write_whole(_picture(made, view, _title(page, matched)), target(view, name, view.kind))
             drawn += 1
         except ValueError as error:
             failed += 1
             print(f"{command}: {printable(f'{name}: {error}')}", file=sys.stderr)
     if not view.quiet and drawn:
-        notes = [*left_out(matched), *explain(nulls, [stories[place] for place in places], matched, sampling)]
+        notes = [
+            *cautions(matched),
+            *left_out(matched),
+            *explain(nulls, [stories[place] for place in places], matched, sampling),
+        ]
         if notes:
             print(f"{command}: {printable('; '.join(notes))}", file=sys.stderr)
         where = view.output if not view.folder else f"{drawn} pictures in {view.output}"
@@ -68,11 +72,10 @@ def _made_anew(one: ScoredStory) -> set[str]:
     return {name for name, scores in (("shift", one.anew.shift), ("shuffle", one.anew.shuffle)) if scores}
 
 
-def _title(page: Sequence[ScoredStory], sources: TextSources) -> str:
-    if len(page) == 1:
-        return page[0].story.name
-    first = sources.streams[0][0]
-    return "decoded stories" if first == "-" else first
+def _title(page: Sequence[ScoredStory], matched: Matched) -> str:
+    first = matched.sources.streams[0][0]
+    name = page[0].story.name if len(page) == 1 else "decoded stories" if first == "-" else first
+    return ": ".join([name, *cautions(matched)])
 
 
 def _picture(made: Decoding, view: View, title: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,10 @@ def read_confounds(path: str) -> Confounds:
         check_kind(kind, SERIES)
         raise FormatError("bad-confounds", "the confounds are no table of tab-separated numbers")
     try:
-        lines = Path(path).read_text("utf-8-sig").splitlines()
+        content = Path(path).read_bytes()
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise FormatError("bad-confounds", "the confounds are text in UTF-16: save the table as UTF-8")
+        lines = content.decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
         raise FormatError("bad-confounds", "the confounds are no table of tab-separated numbers") from None
     names = lines[0].split("\t") if lines else []

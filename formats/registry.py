@@ -75,7 +75,9 @@ def open_series(path: str, kind: str) -> Series:
 def check_kind(kind: str, known: Container[str]) -> None:
     """FormatError for a kind that is not known, with what stands in place of the data where that is clear."""
     if kind not in known:
-        raise FormatError("unknown-format", _WHY_NOT.get(kind, "the file is of no format that is read"))
+        raise FormatError(
+            kind if kind in _WHY_NOT else "unknown-format", _WHY_NOT.get(kind, "the file is of no format that is read")
+        )
 
 
 _WHY_NOT = {

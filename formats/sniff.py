@@ -10,7 +10,8 @@ from medpipe.formats.errors import FormatError
 
 _HEAD = 512
 _LFS = b"version https://git-lfs.github.com/spec/"
-_ANNEX = (b"/annex/objects/", b"../.git/annex/objects/", b".git/annex/objects/")
+# An unlocked file, and a link that was written out as text, from whatever depth.
+_ANNEX = (b"annex/objects/", b"git/annex/objects/")
 _MAGIC = (
     (b"\x89HDF\r\n\x1a\n", "hdf5"),
     (b"0       ", "edf"),
@@ -58,7 +59,7 @@ def sniff(path: str) -> str:
         raise FormatError("missing-file", "the path holds a NUL byte: no such file") from None
     if head.startswith(_LFS):
         return "lfs-pointer"
-    if head.startswith(_ANNEX):
+    if head.lstrip(b"./").startswith(_ANNEX):
         return "annex-pointer"
     if suffix == ".hea" or (suffix in _SIGNALS and _has_header(path)):
         return "wfdb"

@@ -48,7 +48,7 @@ def read_transcript(path: str, tier: str | None = None) -> Transcript:
         tier: of a TextGrid: its number from 1, as Praat counts, or its name; None for the one called word or words.
 
     Raises:
-        FormatError: the file is missing or damaged, there is no such tier, or no word.
+        FormatError: the file is missing or damaged, there is no such tier or more than one, or no word.
     """
     kind = sniff(path)
     if kind not in _PLAIN:
@@ -57,6 +57,8 @@ def read_transcript(path: str, tier: str | None = None) -> Transcript:
     text = _decoded(Path(path).read_bytes())
     if "ooTextFile" in text[:200]:
         transcript = _from_textgrid(text, tier)
+    elif tier is not None:
+        raise FormatError("missing-tier", f"no tier {tier}: the words are a table or lines, which have no tiers")
     else:
         words = [_word(row) for row in (_json_rows(text) if text.lstrip().startswith("{") else _table_rows(text))]
         transcript = Transcript(words, max((word.offset for word in words), default=0.0))
@@ -86,8 +88,10 @@ def _chosen(tiers: list[Tier], wanted: str | None) -> Tier:
     found = [one for one in tiers if one.name.strip().lower() in names]
     if not found and wanted is not None and wanted.isdigit() and 1 <= int(wanted) <= len(tiers):
         found = [tiers[int(wanted) - 1]]
+    there = ", ".join(f"{number} {one.name}" for number, one in enumerate(tiers, 1)) or "none"
+    if len(found) > 1:
+        raise FormatError("ambiguous", f"the TextGrid has {len(found)} tiers of words, choose by number: {there}")
     if not found:
-        there = ", ".join(f"{number} {one.name}" for number, one in enumerate(tiers, 1)) or "none"
         called = f"no tier {wanted}" if wanted is not None else "no tier called word or words"
         raise FormatError("missing-tier", f"the TextGrid has {called}; there are: {there}")
     return found[0]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.formats.errors import FormatError
+from medpipe.formats.grid_words import against, grid_words
 from medpipe.formats.nibabel_file import load_image
 from medpipe.formats.registry import SERIES, check_kind
 from medpipe.formats.sniff import sniff
@@ -97,8 +98,8 @@ def check_same_space(what: str, grid: VoxelGrid, shape: tuple[int, ...], affine:
         affine: of the image.
     """
     if grid.values.shape != tuple(shape):
-        sizes = ["x".join(map(str, one)) for one in (grid.values.shape, shape)]
-        raise FormatError("other-space", f"the {what} is {sizes[0]} voxels, the image {sizes[1]}: bring them together")
+        mine, other = grid_words(grid.values.shape, grid.affine), grid_words(shape, affine)
+        raise FormatError("other-space", f"the {what} is {mine}; the image {other}: bring them together")
     corners = np.array(np.meshgrid(*[(0, size - 1) for size in shape])).reshape(3, -1)
     apart = (grid.affine[:3, :3] - affine[:3, :3]) @ corners + (grid.affine[:3, 3] - affine[:3, 3])[:, None]
     voxel = np.sqrt((affine[:3, :3] ** 2).sum(axis=0)).min()
@@ -109,6 +110,5 @@ def check_same_space(what: str, grid: VoxelGrid, shape: tuple[int, ...], affine:
         steps = ", ".join(f"{value:+.2f}" for value in np.linalg.solve(affine[:3, :3], apart[:, 0]))
         raise FormatError("other-space", f"the {what} lies {mm} mm ({steps} voxels) from the image along x, y, z")
     most = np.linalg.norm(apart, axis=0).max()
-    raise FormatError(
-        "other-space", f"the {what} is turned or stretched against the image: corners are up to {most:.1f} mm apart"
-    )
+    how = against(grid.affine, affine)
+    raise FormatError("other-space", f"the {what} is {how} against the image: corners are up to {most:.1f} mm apart")

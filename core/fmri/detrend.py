@@ -25,6 +25,8 @@ class Drift:
     def parse(cls, text: str) -> Drift:
         """`poly:1`, `cosine:128`, `sg:120`. Raises ValueError."""
         found = _FORM.fullmatch(text)
+        if re.fullmatch(r"poly:\d\d+", text):
+            raise ValueError(f"{text}: the order of a polynomial is 0 to 9; cosine:SECONDS takes out faster drifts")
         if found is None or (found[3] and float(found[4]) <= 0):
             raise ValueError(f"{text} is no detrending: poly:ORDER, cosine:SECONDS or sg:SECONDS")
         return cls(found[1] or found[3], float(found[2] or found[4]))

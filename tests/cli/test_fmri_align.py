@@ -53,6 +53,24 @@ def test_each_window_has_the_words_of_its_volumes(run: Run, extracted: Path) -> 
     assert made[0]["alignment"] == {"start": 4, "lag_tr": 0, "hop": 5, "word_time": "middle", "gaps": 0}
 
 
+def test_a_folder_of_runs_is_read_by_its_index(run: Run, extracted: Path) -> None:
+    command = ["fmri-align", "--words", "words.TextGrid", "--start", "4", "--window", "5"]
+    whole = records(run(*command, "runs", cwd=extracted).stdout)
+    assert whole == records(run(*command, "runs/records.jsonl", cwd=extracted).stdout) and len(whole) == 3
+    (extracted / "runs/records.jsonl").unlink()
+    assert [one["id"] for one in records(run(*command, "runs", cwd=extracted).stdout)] == [one["id"] for one in whole]
+
+
+def test_a_run_that_meets_no_word_fails_and_a_scan_is_named(run: Run, extracted: Path) -> None:
+    options = ["--words", "words.TextGrid", "--start", "4"]
+    done = run("fmri-align", "runs/story.h5", *options, "--lag-tr", "40", cwd=extracted)
+    (record,) = records(done.stdout)
+    assert done.returncode == 1 and record["error"]["type"] == "no-words"
+    assert "no word of words meets a volume, with --start 4 and a lag of 40 volumes" in record["error"]["message"]
+    (record,) = records(run("fmri-align", "story.nii", *options, cwd=extracted).stdout)
+    assert record["error"]["message"] == "the input is a scan: fmri-extract makes responses of it"
+
+
 def test_a_lag_pairs_words_with_later_responses(run: Run, extracted: Path) -> None:
     command = ["fmri-align", "runs/story.h5", "--words", "words.TextGrid", "--start", "4", "--window", "5"]
     plain = records(run(*command, cwd=extracted).stdout)

@@ -85,6 +85,26 @@ def test_without_a_null_the_rows_say_so(run: Run, folder: Path) -> None:
     assert "uncontrolled" not in rows(run, folder, *options, "--permutations", "0", "--null", "n=noise.jsonl")["all"]
 
 
+def test_texts_that_are_no_decoding_are_told(run: Run, folder: Path, tmp_path: Path) -> None:
+    found = [json.loads(line) for line in (folder / "found.jsonl").read_bytes().splitlines()]
+    seen = [one | ({"seen": True} if one["id"].startswith("alpha") else {}) for one in found]
+    (tmp_path / "seen.jsonl").write_bytes(stream([one | {"decoder": {"prompt": "text"}} for one in seen]))
+    options = ["--truth", "true.jsonl", "--permutations", "9", "--draws", "0"]
+    done = run("med-score", "text", tmp_path / "seen.jsonl", *options, cwd=folder)
+    assert b"12 texts are of stories that the model has learnt from; 24 texts are written from the" in done.stderr
+    assert [(one["seen"], one["from_true_text"]) for one in map(json.loads, done.stdout.splitlines())] == [(12, 24)] * 3
+    assert not {"seen", "from_true_text"} & set(rows(run, folder, "found.jsonl", *options)["all"])
+    drawn = run("med-view", tmp_path / "seen.jsonl", "--truth", "true.jsonl", "-o", tmp_path / "v.svg", cwd=folder)
+    assert drawn.returncode == 0 and b"12 texts are of stories that the model has learnt from" in drawn.stderr
+
+
+def test_empty_texts_are_counted(run: Run, folder: Path, tmp_path: Path) -> None:
+    found = [json.loads(line) for line in (folder / "found.jsonl").read_bytes().splitlines()]
+    (tmp_path / "p.jsonl").write_bytes(stream([{**one, "text": " "} for one in found[:5]] + found[5:]))
+    options = ["--truth", "true.jsonl", "--permutations", "9", "--draws", "0"]
+    assert b"5 decoded texts are empty" in run("med-score", "text", tmp_path / "p.jsonl", *options, cwd=folder).stderr
+
+
 def test_what_takes_no_part_is_said(run: Run, folder: Path, tmp_path: Path) -> None:
     found = (folder / "found.jsonl").read_bytes().splitlines(keepends=True)
     error = b'{"id":"x","error":{"command":"a","type":"b","message":"c"}}\n'

@@ -64,6 +64,25 @@ def test_tiers_are_chosen_by_name_or_by_their_number_from_one(tmp_path: Path) ->
         read_transcript(str(path))
 
 
+def test_a_sole_tier_of_another_name_is_not_taken_for_words(tmp_path: Path) -> None:
+    path = tmp_path / "x.TextGrid"
+    path.write_text(long_textgrid().split("    item [2]:")[0].replace("size = 2\n", "size = 1\n", 1))
+    assert read_transcript(str(path), "phone").words
+    for asked, said in ((None, "no tier called word or words; there are: 1 phone"), ("speech", "no tier speech")):
+        with pytest.raises(FormatError, match=said):
+            read_transcript(str(path), asked)
+
+
+def test_a_tier_is_not_guessed(tmp_path: Path) -> None:
+    path = tmp_path / "x.TextGrid"
+    path.write_text(long_textgrid().replace('"phone"', '"words"'))
+    with pytest.raises(FormatError, match="2 tiers of words, choose by number: 1 words, 2 word"):
+        read_transcript(str(path))
+    path.write_text(f"onset\tduration\tword\n{ROWS}")
+    with pytest.raises(FormatError, match="no tier word: the words are a table"):
+        read_transcript(str(path), "word")
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
