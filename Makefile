@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 OUT ?= out
 
-.PHONY: demo test slow lint bench man checkpoint dev clean
+.PHONY: demo test slow lint bench man checkpoint recall dev clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -55,6 +55,10 @@ checkpoint: $(VENV)/.dev
 	$(BIN)/python -m medpipe.core.ecg.evaluate --model $(OUT)/checkpoint \
 	    --synonyms tests/data/synonyms.tsv --json $(OUT)/checkpoint/runs/metrics.json
 	$(BIN)/python -m medpipe.core.ecg.model_card --model $(OUT)/checkpoint --metrics $(OUT)/checkpoint/runs/metrics.json
+
+# A small vision-language model on which a cache's budgets show, with questions for it: some minutes on a core.
+recall: $(VENV)/.ready
+	$(BIN)/python -m medpipe.core.kv.train_recall --out $(OUT)/recall --resume
 
 clean:
 	rm -rf $(OUT) build dist .typecheck
