@@ -40,8 +40,8 @@ def against(one: NDArray[np.float64], other: NDArray[np.float64]) -> str:
     if parallel.all() and not np.allclose(_edges(one), _edges(other), rtol=_SAME):
         edges = ["x".join(f"{size:.3g}" for size in _edges(grid)) for grid in (one, other)]
         return f"stretched (voxels of {edges[0]} mm, those of the image {edges[1]} mm)"
-    mine, theirs = (", ".join(_directions(grid)) for grid in (one, other))
-    return f"turned (axes to {mine}, those of the image to {theirs})" if mine != theirs else "turned"
+    axes = [", ".join(_directions(grid)) for grid in (one, other)]
+    return f"turned (axes to {axes[0]}, those of the image to {axes[1]})" if axes[0] != axes[1] else "turned"
 
 
 def _edges(affine: NDArray[np.float64]) -> NDArray[np.float64]:
