@@ -111,6 +111,9 @@ class RidgeDecoding:
         responses: Any = record.get("responses")
         if not is_array(responses) or len(responses.shape) != 2:
             raise InputError("no-responses", "the record has no responses [time, voxels]: it is no window")
+        # A whole run of fmri-extract has responses too, and does not say what was heard in it.
+        if "story" not in record or "t0" not in record:
+            raise InputError("not-a-window", "the record has no story and no t0: fmri-align cuts runs into windows")
         check_kind(record, self.model.said)
         if not self.seen:
             check_unseen(record, self.model.stories)

@@ -117,7 +117,7 @@ def _responses_inside(folder: str) -> Iterator[str]:
     """The index of a folder of runs, else its HDF5 files; else the folder itself, which then fails alone."""
     found = sorted(Path(folder).glob("records*.jsonl"))
     found = found or sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in _HDF5)
-    yield from map(str, found or [Path(folder)])
+    yield from [str(one) for one in found] or [folder]
 
 
 def _is_other_table(path: str) -> bool:

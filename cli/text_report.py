@@ -24,10 +24,8 @@ def explain(
     notes = [] if truth.stories else [f"no record of {truth.path} has {by}: one story"]
     if all(one.raw == other.raw for story in stories for one, other in zip(story.found[0], story.true, strict=True)):
         notes.append("every text is the true one: are the predictions the truth?")
-    for what, texts in (
-        ("decoded", [story.found[0] for story in stories]),
-        ("true", [story.true for story in stories]),
-    ):
+    decoded, true = [story.found[0] for story in stories], [story.true for story in stories]
+    for what, texts in (("decoded", decoded), ("true", true)):
         empty = sum(not one.raw.strip() for several in texts for one in several)
         notes += [f"{empty} {what} texts are empty"] if empty else []
     if sampling.permutations and not truth.times:

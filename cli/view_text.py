@@ -75,7 +75,8 @@ def _made_anew(one: ScoredStory) -> set[str]:
 def _title(page: Sequence[ScoredStory], matched: Matched) -> str:
     first = matched.sources.streams[0][0]
     name = page[0].story.name if len(page) == 1 else "decoded stories" if first == "-" else first
-    return ": ".join([name, *cautions(matched)])
+    said = "; ".join(cautions(matched))
+    return f"{name}: {said}" if said else name
 
 
 def _picture(made: Decoding, view: View, title: str) -> bytes:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-# Of voxels' edges, and of the cosine between them.
-_SAME = 0.01
+# Shares of voxels' edges, and of the cosine between them.
+_SAME = 1e-3
 
 
 def grid_words(shape: Sequence[int], affine: NDArray[np.float64]) -> str:
@@ -37,7 +37,7 @@ def against(one: NDArray[np.float64], other: NDArray[np.float64]) -> str:
         mine, theirs = _directions(one), _directions(other)
         named = ", ".join(f"{'xyz'[axis]} (to {mine[axis]}, that of the image to {theirs[axis]})" for axis in flipped)
         return f"flipped along {named}"
-    if parallel.all():
+    if parallel.all() and not np.allclose(_edges(one), _edges(other), rtol=_SAME):
         edges = ["x".join(f"{size:.3g}" for size in _edges(grid)) for grid in (one, other)]
         return f"stretched (voxels of {edges[0]} mm, those of the image {edges[1]} mm)"
     axes = [", ".join(_directions(grid)) for grid in (one, other)]

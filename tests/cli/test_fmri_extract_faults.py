@@ -128,6 +128,9 @@ def _moved(kind: str) -> np.ndarray:
         affine[0], affine[0, 3] = -affine[0], affine[0, 3] + affine[0, 0] * (scans.SHAPE[0] - 1)
     elif kind == "stretched":
         affine[:3, :3] *= 1.1
+    elif kind == "tilted":
+        turn = np.deg2rad(5)
+        affine[1:3, 1:3] = [[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]] @ affine[1:3, 1:3]
     else:
         affine[:3, [0, 1]] = affine[:3, [1, 0]]
     return affine
@@ -138,6 +141,7 @@ def _moved(kind: str) -> np.ndarray:
     [
         ("flipped", "flipped along x (to R, that of the image to L) against the image"),
         ("stretched", "stretched (voxels of 3.3x3.3x3.85 mm, those of the image 3x3x3.5 mm)"),
+        ("tilted", "the mask is turned against the image"),
         ("turned", "turned (axes to A, L, S, those of the image to L, A, S)"),
     ],
 )

@@ -106,13 +106,15 @@ def test_windows_that_are_none_for_the_model_leave_the_others_alone(run: Run, fo
     del told[5]["responses"]
     lines = [*map(json.dumps, told[:6]), '{"id": "torn', json.dumps(told[7])]
     lines += [json.dumps({**learnt, "story": "z", "parent": "z"}), json.dumps(told[6])]
+    # A run of fmri-extract, which does not say what was heard in it.
+    lines += [json.dumps({key: learnt[key] for key in learnt if key not in ("story", "t0", "tr_texts")} | {"id": "a"})]
     (tmp_path / "w.jsonl").write_text("\n".join(lines) + "\n")
     done = run("fmri-decode", tmp_path / "w.jsonl", *SEARCH, cwd=folder)
     assert done.returncode == 1 and b"Traceback" not in done.stderr
     made = records(done.stdout)
     kinds = [one.get("error", {}).get("type") for one in made]
     assert kinds[:6] == [None, None, "wrong-windows", None, None, "no-responses"]
-    assert kinds[6] is not None and kinds[7:] == [None, "learnt-from", "scattered"]
+    assert kinds[6] is not None and kinds[7:] == [None, "learnt-from", "scattered", "not-a-window"]
     assert made[7]["text"] and made[7]["id"] == told[7]["id"]
 
 
