@@ -171,6 +171,8 @@ class Frames:
 
             painted: NDArray[Any] = self._guarded(lambda: apply_color_lut(frame, self._data)[..., :3])
             return painted
+        if frame.shape != self.shape:
+            raise FormatError("bad-header", f"the DICOM image is {self.photometric} of {self.samples} samples a pixel")
         return frame
 
     def _check_held(self, number: int) -> None:

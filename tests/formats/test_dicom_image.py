@@ -272,6 +272,11 @@ def test_pieces_of_frames_are_put_together_where_their_ends_are_marked(tmp_path:
     np.testing.assert_array_equal(found, counts(3))
 
 
+def test_colours_of_one_sample_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="RGB of 1 samples|cannot be decoded"):
+        open_dicom(write(tmp_path / "x.dcm", counts(), PhotometricInterpretation="RGB"))[0].read()
+
+
 def test_a_deflated_file_is_read_whole_or_is_one_error(tmp_path: Path) -> None:
     data = pydicom.dcmread(write(tmp_path / "x.dcm", counts(3)))
     data.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
