@@ -273,7 +273,7 @@ def test_pieces_of_frames_are_put_together_where_their_ends_are_marked(tmp_path:
 
 
 def test_colours_of_one_sample_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="RGB of 1 samples|cannot be decoded"):
+    with pytest.raises(FormatError, match="RGB of 1 samples"):
         open_dicom(write(tmp_path / "x.dcm", counts(), PhotometricInterpretation="RGB"))[0].read()
 
 
