@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medpipe.formats.decoded_apart import decoded_apart
 from medpipe.formats.dicom_extent import is_plain, pieces, plain_frames
 from medpipe.formats.errors import FormatError
 from medpipe.formats.silence import silence
@@ -25,6 +26,7 @@ _LONG_HEADER, _SHORT_HEADER = 12, 8
 _VIDEO = ("1.2.840.10008.1.2.4.10",)
 # What the pydicom of this writing has no name for.
 _LATER = {"1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression"}
+_DECODERS = ("pydicom", "pylibjpeg", "pyjpegls", "pillow")
 _EXTENDED_12_BIT = "1.2.840.10008.1.2.4.51"
 _JPEG_12 = "; 12-bit JPEG needs the decoder pylibjpeg-libjpeg: pip install pylibjpeg-libjpeg"
 
@@ -58,6 +60,7 @@ class Frames:
         self.photometric = str(data.get("PhotometricInterpretation") or "MONOCHROME2").strip()
         self.colour = self.photometric not in _GREY
         self._check()
+        self._plugin, self._fragile = "", False
         self._plain = _PlainPixels.find(self, place)
         if self._plain is None:
             self._check_decoder()
@@ -85,8 +88,12 @@ class Frames:
         """What cannot be read of any frame is one error, not one for each."""
         from pydicom.pixels import get_decoder
 
-        if not self._guarded(lambda: get_decoder(self.syntax)).is_available:
+        decoder = self._guarded(lambda: get_decoder(self.syntax))
+        if not decoder.is_available:
             raise FormatError("unsupported", f"no decoder for {self._syntax_name()} is installed")
+        self._plugin = next((name for name in _DECODERS if name in decoder.available_plugins), "")
+        # GDCM ends the process where a stream is damaged: it is asked where there is nobody else, and in its own.
+        self._fragile = not self._plugin and bool(decoder.available_plugins)
 
     def _held(self, place: int | None) -> int:
         """How many of the promised frames the file has room for."""
@@ -164,6 +171,8 @@ class Frames:
 
             painted: NDArray[Any] = self._guarded(lambda: apply_color_lut(frame, self._data)[..., :3])
             return painted
+        if frame.shape != self.shape:
+            raise FormatError("bad-header", f"the DICOM image is {self.photometric} of {self.samples} samples a pixel")
         return frame
 
     def _check_held(self, number: int) -> None:
@@ -179,21 +188,29 @@ class Frames:
         from pydicom.pixels import pixel_array
 
         # One frame goes in whole; pydicom finds pixels in a deflated file only so, since it is one compressed whole.
-        if self.count == 1 or self.syntax == DEFLATED:
-            whole = self._guarded(lambda: pixel_array(dcmread(self._path, force=True), index=number))
-            return _native(whole)
+        whole = self.count == 1 or self.syntax == DEFLATED
+
+        def alone() -> NDArray[Any]:
+            source = dcmread(self._path, force=True) if whole else self._path
+            pixels: NDArray[Any] = pixel_array(source, index=number, decoding_plugin=self._plugin)
+            return pixels
+
+        if self._fragile:
+            return _native(self._guarded(lambda: decoded_apart(self._path, number, whole=whole)))
+        if whole:
+            return _native(self._guarded(alone))
         try:
             return _native(self._next(number))
         except FormatError:
             # Going through them, pydicom trips over frames that it reads well alone.
-            return _native(self._guarded(lambda: pixel_array(self._path, index=number)))
+            return _native(self._guarded(alone))
 
     def _next(self, number: int) -> NDArray[Any]:
         """By turns, since a compressed frame is found by passing over those before it."""
         from pydicom.pixels import iter_pixels
 
         if self._decoded is None or self._decoded[0] > number:
-            self._decoded = (0, self._guarded(lambda: iter(iter_pixels(self._path))))
+            self._decoded = (0, self._guarded(lambda: iter(iter_pixels(self._path, decoding_plugin=self._plugin))))
         place, frames = self._decoded
         self._decoded = None
         for _ in range(number - place):

@@ -6,8 +6,11 @@ their type where it says enough (names of people, dates and times, unique identi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+from medpipe.formats.silence import silence
 
 # Places, staff, devices, orders and visits; what a study is called; what a person is like.
 _NUMBERS: Final = frozenset(
@@ -72,30 +75,67 @@ _UIDS: Final = "uids"
 _YES, _NO = "YES", "NO"
 
 
+class _Held(NamedTuple):
+    """An element that is not empty: its name, the type of its value, whether it is a maker's own."""
+
+    keyword: str
+    type: str
+    private: bool
+
+
 def identity_facts(data: Any) -> dict[str, Any]:
     """Of a data set: whether annotation is burned in, identifying elements that hold something, private ones.
 
     `burned_in`, `recognizable` (a face, say) and `deidentified` are yes, no, or unknown where the header does not tell.
     `tags` are names by kind: people, numbers (of places, staff, devices and orders too), dates, uids, texts, details.
     """
+    from pydicom import config
+
+    # Its warnings quote values.
+    with config.disable_value_validation(), silence():
+        return _facts(data)
+
+
+def _facts(data: Any) -> dict[str, Any]:
     named: dict[str, set[str]] = {}
     private = 0
-    for element in chain(getattr(data, "file_meta", ()), data.iterall() if hasattr(data, "iterall") else ()):
-        private += element.tag.is_private and not element.is_empty
+    for element in chain(_elements(getattr(data, "file_meta", {})), _elements(data)):
+        private += element.private
         kind = _kind(element)
-        if kind is not None and not element.is_empty:
+        if kind is not None:
             named.setdefault(kind, set()).add(element.keyword)
     return {
-        "burned_in": _answer(data.get("BurnedInAnnotation")),
-        "recognizable": _answer(data.get("RecognizableVisualFeatures")),
-        "deidentified": _answer(data.get("PatientIdentityRemoved")),
+        "burned_in": _answer(data, "BurnedInAnnotation"),
+        "recognizable": _answer(data, "RecognizableVisualFeatures"),
+        "deidentified": _answer(data, "PatientIdentityRemoved"),
         "tags": {kind: sorted(names) for kind, names in sorted(named.items())},
         "private": private,
     }
 
 
-def _kind(element: Any) -> str | None:
-    keyword, kind = element.keyword, element.VR
+def _elements(data: Any) -> Iterator[_Held]:
+    """Elements that hold something, those of sequences too; one that cannot be parsed may hold anything."""
+    for tag in list(data.keys()):
+        try:
+            element = data[tag]
+            if not element.is_empty:
+                yield _Held(element.keyword, element.VR, element.tag.is_private)
+            for item in element.value if element.VR == "SQ" else ():
+                yield from _elements(item)
+        except Exception:  # damage may raise anything at all
+            yield _unparsed(tag)
+
+
+def _unparsed(tag: Any) -> _Held:
+    from pydicom.datadict import dictionary_VR, keyword_for_tag
+    from pydicom.tag import Tag
+
+    keyword = keyword_for_tag(tag)
+    return _Held(keyword, dictionary_VR(tag) if keyword else "", Tag(tag).is_private)
+
+
+def _kind(element: _Held) -> str | None:
+    keyword, kind = element.keyword, element.type
     if not keyword:
         return None
     if kind == "UI":
@@ -120,6 +160,9 @@ def reasons(facts: dict[str, Any]) -> list[str]:
     return found
 
 
-def _answer(value: object) -> str:
-    text = str(value or "").strip().upper()
+def _answer(data: Any, keyword: str) -> str:
+    try:
+        text = str(data.get(keyword) or "").strip().upper()
+    except Exception:  # damage may raise anything at all
+        return "unknown"
     return text.lower() if text in (_YES, _NO) else "unknown"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from medpipe.formats.errors import FormatError
 from medpipe.formats.grey_levels import Range, Voi, given_window, levels
 from medpipe.formats.image import Image
+from medpipe.formats.silence import silence
 
 # The axis of right-anterior-superior coordinates that is cut, and those of columns and rows.
 _PLANES: Final = {"axial": (2, 0, 1), "coronal": (1, 0, 2), "sagittal": (0, 1, 2)}
@@ -41,7 +42,8 @@ def open_slice(path: str, wanted: str | None, voi: str = "file") -> list[Image]:
     import nibabel
 
     try:
-        volume: Any = nibabel.load(path)
+        with silence():
+            volume: Any = nibabel.load(path)
         orientation = nibabel.io_orientation(volume.affine)
         zooms = [float(zoom) for zoom in volume.header.get_zooms()[:3]]
     except Exception as error:  # a damaged header may raise anything at all

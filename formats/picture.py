@@ -130,7 +130,7 @@ def _pixels(path: str, number: int, mode: str) -> NDArray[Any]:
             if mode == "1":
                 return np.asarray(turned.convert("L"))
             if mode in _GREY:
-                return np.asarray(turned)
+                return np.asarray(turned).astype(_GREY[mode], copy=False)
             return np.asarray(turned.convert("L" if mode in ("LA", "La") else "RGB"))
     except FormatError:
         raise

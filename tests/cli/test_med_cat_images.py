@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 from pathlib import Path
 
 import h5py
@@ -110,3 +112,23 @@ def test_an_image_is_no_ecg(run) -> None:
     for command in (["ecg-encode"], ["med-cat", "--leads", "I"], ["med-cat", "--resample", "100"]):
         (made,) = records(run(*command, CT).stdout)
         assert made["error"]["type"] == "not-an-ecg" and "image" in made["error"]["message"]
+
+
+@pytest.mark.parametrize("name", ["SC_jpeg_no_color_transform.dcm", "JPEG-LL.dcm"])
+def test_a_decoder_that_crashes_takes_no_run_with_it(run, tmp_path: Path, name: str) -> None:
+    source = Path(get_testdata_file(name, download=False) or Path(os.environ.get("MEDPIPE_DATA", "/")) / "dicom" / name)
+    if not source.exists():
+        pytest.skip(f"MEDPIPE_DATA has no dicom/{name}")
+    raw = source.read_bytes()
+    place, rng = raw.rindex(b"\xe0\x7f\x10\x00") + 12, random.Random(0)
+    for number in range(30):
+        damaged = bytearray(raw)
+        for _ in range(rng.randint(1, 8)):
+            damaged[place + rng.randrange(600)] ^= 1 << rng.randrange(8)
+        if number % 3 == 0:
+            start = place + 20 + rng.randrange(400)
+            damaged[start : start + 64] = bytes(64)
+        (tmp_path / f"{number:02}.dcm").write_bytes(damaged)
+    done = run("med-cat", "--quiet", tmp_path, MR)
+    made = records(done.stdout)
+    assert done.returncode in (0, 1) and len(made) == 31 and "error" not in made[-1] and not done.stderr

@@ -272,6 +272,11 @@ def test_pieces_of_frames_are_put_together_where_their_ends_are_marked(tmp_path:
     np.testing.assert_array_equal(found, counts(3))
 
 
+def test_colours_of_one_sample_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="RGB of 1 samples"):
+        open_dicom(write(tmp_path / "x.dcm", counts(), PhotometricInterpretation="RGB"))[0].read()
+
+
 def test_a_deflated_file_is_read_whole_or_is_one_error(tmp_path: Path) -> None:
     data = pydicom.dcmread(write(tmp_path / "x.dcm", counts(3)))
     data.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
@@ -354,6 +359,21 @@ def test_each_kind_of_element_that_the_profile_removes_is_named(tmp_path: Path, 
     )
     assert any(keyword in names for names in held["tags"].values())
     assert (keyword in reasons(held)) != keyword.endswith("UID") and reasons(empty) == []
+
+
+def test_an_element_that_is_damaged_is_named_and_its_value_is_not_told(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(
+        write(tmp_path / "x.dcm", counts(), PatientID="77", StudyInstanceUID="1.2.3", PatientIdentityRemoved="NO")
+    )
+    raw = path.read_bytes()
+    # Of an unknown type, and with a letter where none may be.
+    path.write_bytes(raw.replace(b"\x10\x00\x20\x00LO", b"\x10\x00\x20\x00QQ").replace(b"1.2.3\0", b"1.2,3\0"))
+    with warnings.catch_warnings(action="error"):
+        facts = open_dicom(str(path))[0].identity()
+    assert facts["tags"]["numbers"] == ["PatientID"] and "StudyInstanceUID" in facts["tags"]["uids"]
+    assert facts["deidentified"] == "no" and capfd.readouterr().err == ""
 
 
 def test_private_elements_may_identify(tmp_path: Path) -> None:

@@ -67,14 +67,14 @@ def test_a_picture_that_lies_on_its_side_is_turned(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.read(), np.rot90(GREY, -1))
 
 
-def tiff(path: Path, deep: np.ndarray, *, white: int) -> str:
+def tiff(path: Path, deep: np.ndarray, *, white: int, order: str = "<") -> str:
     """A plain TIFF of 16 bits; white is 0 where the photometric interpretation is."""
     rows, columns = deep.shape
     entries = [(256, columns), (257, rows), (258, 16), (259, 1), (262, white), (273, 122), (277, 1), (278, rows)]
     entries.append((279, deep.nbytes))
-    head = b"II*\0" + struct.pack("<IH", 8, len(entries))
-    head += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
-    path.write_bytes(head + bytes(4) + deep.astype("<u2").tobytes())
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(entries))
+    head += b"".join(struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in entries)
+    path.write_bytes(head + bytes(4) + deep.astype(f"{order}u2").tobytes())
     return str(path)
 
 
@@ -84,6 +84,13 @@ def test_deep_grey_whose_white_is_zero_is_turned_over(tmp_path: Path) -> None:
     np.testing.assert_array_equal(plain.read(), np.rint(DEEP / 65535 * 255))
     np.testing.assert_array_equal(inverted.read(), np.rint((1 - DEEP / 65535) * 255))
     np.testing.assert_array_equal(open_picture(str(tmp_path / "0.tif"), "none")[0].read(), DEEP)
+
+
+def test_deep_grey_of_either_byte_order_is_kept(tmp_path: Path) -> None:
+    for order in "<>":
+        (found,) = open_picture(tiff(tmp_path / "x.tif", DEEP, white=1, order=order), "none")
+        assert found.read().dtype == found.dtype and found.dtype.isnative
+        np.testing.assert_array_equal(found.read(), DEEP)
 
 
 def test_colours_of_16_bits_are_said_to_be_cut(tmp_path: Path) -> None:
