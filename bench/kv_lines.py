@@ -47,7 +47,7 @@ def serve(model: Any, opened: Opened, sums: Sums) -> None:
         try:
             found = _answer(model, asked, opened, sums)
         # Whatever a method does to a model that it does not know is a result here.
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             first = (str(error).strip().splitlines() or [""])[0]
             found = {"error": f"{type(error).__name__}: {first[:200]}"}
         print(json.dumps({"id": asked.get("id")} | found), flush=True)
