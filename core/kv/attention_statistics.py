@@ -28,9 +28,9 @@ _LEAST: Final = 1e-28
 class RowSettings:
     """Which rows are looked at, and how.
 
-    Of `stride` rows one is, the last always. Sums over the last `window` rows are kept apart. `sinks` first keys and
-    `recent` last ones have their mass told. `causal`: cross-modal entropies over the keys that a row sees; else, as the
-    paper's equation has it, over all keys of the other kind.
+    Of `stride` rows one is, the last always. Sums over the last `window` rows, if any, are kept apart. `sinks` first
+    keys and `recent` last ones have their mass told. `causal`: cross-modal entropies over the keys that a row sees;
+    else, as the paper's equation has it, over all keys of the other kind.
     """
 
     stride: int = 1
@@ -141,7 +141,8 @@ def _blocks(count: int, block: _Block, settings: RowSettings) -> Iterator[tuple[
         rows = rows[: count - len(tail)]
     for start in range(0, len(rows), block.height):
         yield rows[start : start + block.height], True, False
-    yield tail, whole, True
+    if len(tail):
+        yield tail, whole, True
 
 
 class _Block:
