@@ -2,12 +2,12 @@
 
 A Llama with random weights (8 layers, 8 heads, 2 of them of keys, 512 wide) reads 4096 tokens in float32. kvpress 0.5.5
 runs with transformers 5.2.0 in an environment of its own, core.kv with the transformers of this one; the full cache of
-each is transformers' own with sdpa. One process a method, one thread, a short prompt first; they take turns, and of 15
-rounds each median counts. Times are CPU time of reading the prompt, with all that the method does after it;
-intervals are of a bootstrap over rounds. Memory is what the peak of the process while it reads is above that of its
-full cache. Half of the tokens count as of an image; entropies across are over the keys that a row sees, of `meda` as
-the paper has them over those ahead of it too.
-Sums: ObservedAttention's scores, before it divides them by rows, against the column sums here.
+each is transformers' own with sdpa. One process a method, one thread, a short prompt first; they take turns, and the
+median of 15 rounds counts. Times are CPU time of reading the prompt and of what the method does after it; intervals are
+of a bootstrap over rounds. Memory is how far the peak of the process while it reads is above that of its full cache.
+
+Half of the tokens count as of an image. Entropies across are over the keys that a row sees; those of `meda`, as in the
+paper, over keys ahead of it too. Column sums are compared with ObservedAttention's scores times the rows they are of.
 
 Usage: KVPRESS_PYTHON=ENV/bin/python python bench/kv_peers.py [statistics] [overhead], ENV as kvpress_worker.py says
 """
