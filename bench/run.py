@@ -40,6 +40,9 @@ BENCHES = {
     "fmri_ridge": "Ridge regression against himalaya's RidgeCV",
     "fmri_identification": "Windows of simulated listeners identified by ridge decoding",
     "entities": "Entities of reports by the lexicon against SCP-ECG codes",
+    "kv_peers": "Attention statistics and budgeted caches against kvpress",
+    "kv_coverage": "Cache methods on Qwen2-VL, and kvpress's",
+    "kv_generated": "Bytes of a budgeted cache with what was generated",
 }
 BARS = {
     "wfdb_read": "Bar: 15 times the records per second on 12 leads, 10 s, 500 Hz, format 16; values equal to 1e-6.",
@@ -64,11 +67,14 @@ BARS = {
     "fmri_ridge": "Bars: the same scores to 1e-4, not slower, at most half the memory.",
     "fmri_identification": "Bars: p below 0.001 at 0.05; without signal p uniform, by a test above 0.001.",
     "entities": "Bar: micro F1 0.85.",
+    "kv_peers": "Bars: in the tables.",
+    "kv_coverage": "Bar: all methods here work with the transformers installed.",
+    "kv_generated": "Bar: at most 28.1 % of the full cache's keys and values.",
 }
 # Too long for a run that names none.
 LONG = (
     "tenfold", "learning_curve", "unseen_names", "arms", "bccd", "gpu", "fmri_extract", "fmri_ridge",
-    "fmri_identification", "fmri_bpgpt",
+    "fmri_identification", "fmri_bpgpt", "kv_peers", "kv_coverage",
 )  # fmt: skip
 PACKAGES = ("numpy", "wfdb", "torch", "onnxruntime", "orjson", "typer")
 

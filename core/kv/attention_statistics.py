@@ -7,6 +7,7 @@ set and t = sum e (s - max), the entropy of the row's softmax over that set alon
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Final
@@ -15,19 +16,21 @@ import torch
 from torch import Tensor
 
 # Scores at once: little enough for a CPU's caches, enough to keep a GPU busy.
-_CELLS: Final = {"cpu": 2**20, "cuda": 2**26}
-_OUT_OF_SIGHT: Final = -1e30
+_CELLS: Final = {"cpu": 2**18, "cuda": 2**26}
+_OUT_OF_SIGHT: Final = 1e30
+# The lowest score against its row's highest: exponentials too small for float32 take a CPU ten times as long.
+_FAINT: Final = -80.0
 # A set with less of a row than this is not measured: its softmax would be of rounding errors.
-_LEAST: Final = 1e-30
+_LEAST: Final = 1e-28
 
 
 @dataclass(frozen=True, slots=True)
 class RowSettings:
     """Which rows are looked at, and how.
 
-    Of `stride` rows one is, the last always. Sums over the last `window` rows are kept apart. `sinks` first keys and
-    `recent` last ones have their mass told. `causal`: cross-modal entropies over the keys that a row sees; else, as the
-    paper's equation has it, over all keys of the other kind.
+    Of `stride` rows one is, the last always. Sums over the last `window` rows, if any, are kept apart. `sinks` first
+    keys and `recent` last ones have their mass told. `causal`: cross-modal entropies over the keys that a row sees;
+    else, as the paper's equation has it, over all keys of the other kind.
     """
 
     stride: int = 1
@@ -138,7 +141,8 @@ def _blocks(count: int, block: _Block, settings: RowSettings) -> Iterator[tuple[
         rows = rows[: count - len(tail)]
     for start in range(0, len(rows), block.height):
         yield rows[start : start + block.height], True, False
-    yield tail, whole, True
+    if len(tail):
+        yield tail, whole, True
 
 
 class _Block:
@@ -151,12 +155,21 @@ class _Block:
         sinks = torch.arange(count, device=key.device) < settings.sinks
         self.marks = torch.stack([self.visual, ~self.visual, sinks], dim=1).float()
         cells = _CELLS.get(key.device.type, _CELLS["cuda"])
-        self.height = min(512, max(16, cells // (query.shape[0] * query.shape[1] * count)))
+        across = query.shape[0] * query.shape[1] * count
+        self.height = min(512, max(32, cells // across))
+        # For scores and for their exponentials: memory that is new costs a CPU more than what is done in it.
+        self.room = key.new_empty(2, across * max(self.height, min(settings.window, count)))
 
     def scores(self, places: Tensor, key: Tensor) -> Tensor:
         """[KV heads, queries x rows, keys]."""
         asked = (self.query[:, :, places].float() * self.scale).flatten(1, 2)
-        return torch.bmm(asked, key.mT)
+        shape = asked.shape[0], asked.shape[1], key.shape[1]
+        return torch.bmm(asked, key.mT, out=self.room[0, : math.prod(shape)].view(shape))
+
+    def raised(self, scores: Tensor) -> Tensor:
+        """Exponentials of scores, which are put below their row's maximum."""
+        scores -= scores.amax(-1, keepdim=True)
+        return torch.exp(scores.clamp_min_(_FAINT), out=self.room[1, : scores.numel()].view(scores.shape))
 
     def sums(self, places: Tensor, values: Tensor | None) -> tuple[_Rows, Tensor, Tensor | None]:
         """Sums of rows, of columns [KV heads, keys], and the output [KV heads, queries a head, rows, d]."""
@@ -165,15 +178,16 @@ class _Block:
         scores = self.scores(places, self.key[:, :stop])
         by_row = scores.view(scores.shape[0], -1, len(places), stop)
         columns = torch.arange(stop, device=places.device)
-        by_row[..., first:].masked_fill_(columns[first:] > places[:, None], _OUT_OF_SIGHT)
-        scores -= scores.amax(-1, keepdim=True)
-        shares = scores.exp()
+        seen = (columns[first:] <= places[:, None]).float()
+        by_row[..., first:].add_((seen - 1) * _OUT_OF_SIGHT)
+        shares = self.raised(scores)
+        shares.view_as(by_row)[..., first:].mul_(seen)
         marks = self.marks[:stop]
         sums = shares @ marks
         whole = sums[..., 0] + sums[..., 1]
         low = max(0, first - self.settings.recent)
-        band = (places[:, None] - columns[low:] < self.settings.recent).float()
-        recent = torch.einsum("hgrc,rc->hgr", shares.view_as(by_row)[..., low:], band)
+        band = places[:, None] - columns[low:] < self.settings.recent
+        recent = (shares.view_as(by_row)[..., low:] * band).sum(-1)
         out = None
         if values is not None:
             out = (shares @ values[:, :stop] / whole[..., None]).view(*by_row.shape[:3], -1)
@@ -189,8 +203,10 @@ class _Block:
         chosen = self.key[:, keys]
         found = []
         for start in range(0, len(places), self.height):
-            logs = self.scores(places[start : start + self.height], chosen).log_softmax(-1)
-            found.append(-(logs.exp() * logs).sum(-1))
+            scores = self.scores(places[start : start + self.height], chosen)
+            shares = self.raised(scores)
+            whole = shares.sum(-1)
+            found.append(whole.log() - shares.mul_(scores).sum(-1) / whole)
         return torch.cat(found, 1).mean(1)
 
 

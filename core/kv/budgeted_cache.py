@@ -77,9 +77,13 @@ class BudgetedCache(Cache):  # type: ignore[misc]
         intercept(model)
         self.model, self.compression, self.every = model, compression, every
         self.rows = rows or RowSettings()
-        if compression is not None and compression.beforehand and compression.method.scoring.last_rows:
-            # Beyond the window, which is always looked at, nobody asks for more than a row.
-            self.rows = replace(self.rows, stride=_MOST)
+        if compression is not None:
+            last_rows = compression.method.scoring.last_rows
+            if not last_rows:
+                self.rows = replace(self.rows, window=0)
+            elif compression.beforehand:
+                # Beyond the window nobody asks for more than a row.
+                self.rows = replace(self.rows, stride=_MOST)
         self.visual = None if visual is None or not bool(visual.any()) else visual
         kinds, settings = get_layer_types_and_kwargs(model.config.get_text_config(decoder=True))
         # Layers with a window hold no more than it: there is nothing to save.

@@ -131,8 +131,18 @@ def _nearest(kept: Tensor, dropped: Tensor) -> tuple[Tensor, Tensor]:
     """For each dropped key the kept one of the highest cosine similarity, and it: [KV heads, dropped] each."""
     aims = torch.nn.functional.normalize(kept.float(), dim=-1).mT
     tiles = [dropped[:, start : start + _TILE] for start in range(0, dropped.shape[1], _TILE)]
-    found = [torch.bmm(torch.nn.functional.normalize(some.float(), dim=-1), aims).max(-1) for some in tiles]
-    return torch.cat([one.indices for one in found], 1), torch.cat([one.values for one in found], 1)
+    found = [_best(torch.bmm(torch.nn.functional.normalize(some.float(), dim=-1), aims)) for some in tiles]
+    return torch.cat([places for places, _ in found], 1), torch.cat([values for _, values in found], 1)
+
+
+def _best(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Places of the highest of the last axis, and they."""
+    if scores.device.type != "cpu":
+        highest = scores.max(-1)
+        return highest.indices, highest.values
+    # Of numpy ten times as fast as torch's on a CPU.
+    places = torch.from_numpy(scores.numpy().argmax(-1))
+    return places, scores.gather(-1, places[..., None])[..., 0]
 
 
 def _at(whole: Tensor, places: Tensor) -> Tensor:
