@@ -27,8 +27,7 @@ _SHARP, _READ = 5.0, 0.5
 class Stage:
     """Epochs of one difficulty: pictures, tiles with pairs in each, and how many of the others are not left out.
 
-    Of each question the last `words` are before its answer, by lot one of these numbers for a batch; with none of them
-    the letter is given and not asked for.
+    Of each question the last `words` are before its answer.
     """
 
     epochs: int
@@ -36,16 +35,15 @@ class Stage:
     images: int
     pairs: int
     others: int
-    words: tuple[int, ...] = (_WORDS,)
+    words: int = _WORDS
 
 
 # Recall is learnt where there is nothing else to see, in seconds; whole prompts follow.
 STAGES: Final = (
-    Stage(5, 32, images=1, pairs=12, others=0, words=(0, 2)),
-    Stage(2, 32, images=1, pairs=12, others=0),
+    Stage(5, 32, images=1, pairs=12, others=0, words=2),
     Stage(1, 16, images=1, pairs=12, others=SIDE**2 - 12),
     Stage(1, 8, images=3, pairs=6, others=SIDE**2 - 6),
-    Stage(4, 8, images=6, pairs=4, others=SIDE**2 - 4),
+    Stage(3, 8, images=6, pairs=4, others=SIDE**2 - 4),
 )
 
 
@@ -110,8 +108,7 @@ def draw_batch(stage: Stage, rng: np.random.Generator) -> RecallBatch:
     """Prompts with every pair asked for, in any order."""
     tiles = stage.images * SIDE**2
     drawn = [draw(stage.images, stage.pairs, rng) for _ in range(stage.batch)]
-    asking = int(rng.choice(stage.words))
-    made = [_written(one.digits, stage, asking, rng) for one in drawn]
+    made = [_written(one.digits, stage, rng) for one in drawn]
     seen = [_seen(one.places, stage, rng) + tiles * place for place, one in enumerate(drawn)]
     pixels = torch.from_numpy(np.concatenate([one.pixels for one in drawn])).float() / 127.5 - 1
     said = (
@@ -125,20 +122,16 @@ def draw_batch(stage: Stage, rng: np.random.Generator) -> RecallBatch:
     )
 
 
-def _written(
-    digits: dict[str, str], stage: Stage, asking: int, rng: np.random.Generator
-) -> tuple[list[int], list[int]]:
+def _written(digits: dict[str, str], stage: Stage, rng: np.random.Generator) -> tuple[list[int], list[int]]:
     """Tokens of a prompt, and what is asked of each: of a question's nothing."""
     tokens = ([TOKENS[IMAGE]] * (stage.pairs + stage.others) + [TOKENS[BREAK]]) * stage.images
     targets = [_IGNORED] * len(tokens)
     for letter in rng.permutation(list(digits)):
         question, answer = asked(letter, digits[letter])
-        words = [TOKENS[one] for one in question.replace("?", " ?").split()[_WORDS - asking :]]
-        told = [TOKENS[one] for one in answer.split()]
-        if words:
-            told.append(TOKENS[END])
+        words = [TOKENS[one] for one in question.replace("?", " ?").split()[-stage.words :]]
+        told = [*(TOKENS[one] for one in answer.split()), TOKENS[END]]
         tokens += words + told
-        targets += [_IGNORED] * len(words) + (told if words else [_IGNORED, told[1]])
+        targets += [_IGNORED] * len(words) + told
     return tokens, targets
 
 
