@@ -59,8 +59,8 @@ OVERHEAD: dict[str, Method] = {
     "kvpress full": (theirs, "full", ("1",)),
     "kvpress SnapKV": (theirs, "SnapKV", ("0.2",)),
     "full": (ours, "full", ("1",)),
-    "meda, every 32nd row": (ours, "meda", ("0.2", "32")),
-    "meda, every 8th row": (ours, "meda", ("0.2", "8")),
+    "meda, every 64th row": (ours, "meda", ("0.2", "64")),
+    "meda, every 16th row": (ours, "meda", ("0.2", "16")),
 }
 
 
