@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from safetensors.torch import save_model
+from transformers.utils.logging import disable_progress_bar
 
 from medpipe.core.kv.recall_model import recall_processor
 from medpipe.core.kv.recall_objective import STAGES, RecallObjective, RecallPlan, RecallPrompts
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(1)
+    disable_progress_bar()
     run = RunOptions(resume=options.resume, log_every=25, max_steps=options.steps)
     objective = trained(RecallPlan(seed=options.seed), options.out / "run", run, _tell)
     objective.network.save_pretrained(options.out)
