@@ -164,7 +164,7 @@ def compressions_of(
     if plan is not None:
         try:
             read = read_plan(plan)
-            read.check(decoder.facts["config_sha256"])
+            read.check(decoder.facts["config_sha256"], len(BudgetedCache(decoder.model).budgeted))
         except InputError as error:
             raise side_failure(plan, error) from None
         planned = read.compression(merger)
