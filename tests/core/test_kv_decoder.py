@@ -75,7 +75,7 @@ def test_the_error_of_attention_is_told_layer_by_layer(smoke: Decoder) -> None:
     cache, first = measured(smoke, smoke.prompts.encode("What is seen here, and where?", [PIXELS]), RowSettings())
     base = Baseline.of(smoke, cache, first, "an answer", 6)
     for ratio, low, high in ((1.0, 0.0, 1e-5), (0.2, 1e-3, 2.0)):
-        errors = base.compressed(Compression(METHODS["h2o"], ratio), None)[0]["attention_error"]
+        errors = base.compressed(Compression(METHODS["h2o"], ratio)).quality["attention_error"]
         assert len(errors) == 4 and all(low <= one <= high for one in errors)
 
 
