@@ -135,7 +135,9 @@ def sweep(
     ] = None,
     target: Annotated[
         int | None,
-        typer.Option("--target", metavar="N", min=1, help="Entries a layer, on average; if not its budget of the prompt."),
+        typer.Option(
+            "--target", metavar="N", min=1, help="Entries a layer, on average; if not its budget of the prompt."
+        ),
     ] = None,
     stride: Stride = 1,
     entropy: EntropyOf = Entropy.paper,

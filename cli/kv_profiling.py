@@ -111,8 +111,6 @@ class Profiling:
         request = read_request(record, self.read)
         prompt = self.decoder.prompts.encode(request.prompt, request.images)
         cache, first = measured(self.decoder, prompt, self.rows)
-        if not bool(first.isfinite().all()):
-            raise InputError("not-finite", "the model's predictions are not numbers")
         return request, prompt, cache, first
 
     def _base(self, record: Record, prompt: Prompt, cache: BudgetedCache) -> Record:

@@ -98,7 +98,9 @@ def _loaded(folder: Path, name: str, place: torch.device) -> tuple[Any, Any, Pro
         )  # fmt: skip
         if told["missing_keys"]:
             absent = sorted(told["missing_keys"])
-            raise ModelError(f"{name} lacks {len(absent)} weights of a {type(model).__name__}: {absent[0]}, ...", unavailable=True)
+            raise ModelError(
+                f"{name} lacks {len(absent)} weights of a {type(model).__name__}: {absent[0]}, ...", unavailable=True
+            )
         return model, *_reader(folder, config, seeing=seeing)
     except ModelError:
         raise
@@ -140,7 +142,9 @@ def _try(model: Any) -> None:
     name = type(model).__name__
     others = sorted(set(cache.skipped.values()) - _WINDOWS)
     if others:
-        raise ModelError(f"{name} has layers of {', '.join(others)}: what they hold is no cache of keys", unavailable=True)
+        raise ModelError(
+            f"{name} has layers of {', '.join(others)}: what they hold is no cache of keys", unavailable=True
+        )
     if any(getattr(one, "is_causal", True) is False for one in model.get_decoder().modules()):
         raise ModelError(f"{name} is no decoder: its attention looks ahead", unavailable=True)
     try:

@@ -18,8 +18,9 @@ _KEYS: Final = {"format", "model", "config_sha256", "ratio", "method", "fraction
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`fractions` of the layers' entries that are kept, whose mean is `ratio` but for what rounding to entries did; `recent` is the share of a budget that
-    goes to the last entries. `floor` is told for readers elsewhere: `least_budget` has it."""
+    """`fractions` of the layers' entries that are kept, whose mean is `ratio` but for what rounding to entries did;
+    `recent` is the share of a budget that goes to the last entries. `floor` is told for readers elsewhere:
+    `least_budget` has it."""
 
     model: str
     config_sha256: str
@@ -35,7 +36,7 @@ class Plan:
         return Compression(method.merged_by(merger), self.ratio, self.fractions)
 
     def check(self, config_sha256: str, layers: int) -> None:
-        """Raises InputError for a plan that was made for another architecture, or is not of its layers with a budget."""
+        """Raises InputError for a plan that was made for another architecture, or another number of layers."""
         if config_sha256 != self.config_sha256:
             raise InputError(
                 "other-model",

@@ -121,13 +121,13 @@ class GridEncoder:
         refuse_marks(self.tokenizer, self.config, text)
         shown = pictures(images)
         inputs = self._grids(shown) if shown else {}
-        counts = iter([int(grid.prod()) // self.image_processor.merge_size**2 for grid in inputs.get("image_grid_thw", [])])
+        counts = iter(
+            [int(grid.prod()) // self.image_processor.merge_size**2 for grid in inputs.get("image_grid_thw", [])]
+        )
         names = ("vision_start_token_id", "image_token_id", "vision_end_token_id")
         start, image, end = (self.tokenizer.convert_ids_to_tokens(getattr(self.config, name)) for name in names)
         if self.tokenizer.chat_template:
-            placed = self.tokenizer.apply_chat_template(
-                _turn(text, shown), add_generation_prompt=True, tokenize=False
-            )
+            placed = self.tokenizer.apply_chat_template(_turn(text, shown), add_generation_prompt=True, tokenize=False)
         else:
             placed = f"{start}{image}{end}" * len(shown) + text
         if placed.count(image) != len(shown):

@@ -31,9 +31,8 @@ def measured(decoder: Decoder, prompt: Prompt, rows: RowSettings) -> tuple[Budge
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What becomes of a cache while it is continued: compressed again when a layer is `every` entries above its share of
-    `target`, the mean over layers; without a target that is the layer's budget of the prompt, and without `every` it
-    grows."""
+    """What becomes of a cache that is continued: it grows, or a layer is compressed again when it is `every` entries
+    above its share of `target`, the mean over layers; without a target its share is its budget of the prompt."""
 
     every: int | None = None
     target: int | None = None
