@@ -131,7 +131,13 @@ def sweep(
     ] = 32,
     every: Annotated[
         int | None,
-        typer.Option("--every", metavar="N", min=1, help="Compress again when a layer is N entries above its budget."),
+        typer.Option("--every", metavar="N", min=1, help="Compress again when a layer is N entries above its target."),
+    ] = None,
+    target: Annotated[
+        int | None,
+        typer.Option(
+            "--target", metavar="N", min=1, help="Entries a layer, on average; if not its budget of the prompt."
+        ),
     ] = None,
     stride: Stride = 1,
     entropy: EntropyOf = Entropy.paper,
@@ -149,7 +155,9 @@ def sweep(
     methods, ratios = _chosen(method or ["meda"], ratio or [0.5, 0.2, 0.1])
     methods = list(dict.fromkeys([*methods, *CONTROLS]))
     settings: dict[str, Any] = {"model": model, "stride": stride, "causal": entropy == Entropy.causal}
-    settings |= {"tokens": tokens, "every": every}
+    if target is not None and every is None:
+        raise typer.BadParameter("--target goes with --every: how far above it a layer may grow")
+    settings |= {"tokens": tokens, "every": every, "target": target}
 
     def prepare(read: ReadOptions) -> Prepared:
         from medpipe.cli.kv_profiling import compressions_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from medpipe.cli.exits import BAD_STREAM, UNAVAILABLE, USAGE, Fatal, side_failure
@@ -18,7 +18,7 @@ from medpipe.core.kv.decoder import Decoder, open_decoder
 from medpipe.core.kv.methods import find_method
 from medpipe.core.kv.plan import read_plan
 from medpipe.core.kv.prompts import Prompt
-from medpipe.core.kv.sweep import Baseline, measured
+from medpipe.core.kv.sweep import Baseline, Growth, Tried, measured
 from medpipe.core.metrics.text.rouge_l import rouge_l
 from medpipe.core.metrics.text.words import TOKENIZERS
 from medpipe.formats.jsonl import Record
@@ -38,7 +38,7 @@ class Profiling:
     read: ReadOptions
     per_head: bool = False
     tokens: int = 0
-    every: int | None = None
+    growth: Growth = field(default_factory=Growth)
 
     @classmethod
     def open(cls, command: str, settings: dict[str, Any], device: str, read: ReadOptions, *, quiet: bool) -> Profiling:
@@ -50,8 +50,8 @@ class Profiling:
         if not quiet and not decoder.facts["trained"]:
             print(f"{command}: {decoder.facts['name']} is untrained: its numbers mean nothing", file=sys.stderr)
         rows = RowSettings(stride=settings["stride"], causal=settings["causal"])
-        more = {name: settings[name] for name in ("per_head", "tokens", "every") if name in settings}
-        return cls(decoder, rows, read, **more)
+        more = {name: settings[name] for name in ("per_head", "tokens") if name in settings}
+        return cls(decoder, rows, read, growth=Growth(settings.get("every"), settings.get("target")), **more)
 
     @property
     def label(self) -> str:
@@ -85,7 +85,8 @@ class Profiling:
         whole = cache.kv_bytes()[0]
         yield self._uncut(record, request, prompt, cache, "full", base.whole())
         for one in compressions:
-            quality, made, text = base.compressed(one, self.every)
+            tried = base.compressed(one, self.growth)
+            made = tried.cache
             layers = [
                 {"layer": layer.index, **_entropies(measured.statistics), "budget": layer.entries,
                  **({} if layer.compressed is None else layer.compressed.facts()),
@@ -93,26 +94,23 @@ class Profiling:
                 for layer, measured in zip(made.budgeted, cache.budgeted, strict=True)
             ]  # fmt: skip
             out = self._base(record, prompt, cache) | self._named(record, one, prompt, cache)
-            out |= {"kept_total": sum(layer.entries for layer in made.budgeted)} | _bytes(made.kv_bytes(), whole)
-            yield out | {"quality": quality} | _scored(request, text) | {"layers": layers}
+            out |= {"kept_total": sum(layer.entries for layer in made.budgeted)} | _bytes(tried, whole)
+            yield out | {"quality": tried.quality} | _scored(request, tried.text) | {"layers": layers}
         yield self._uncut(record, request, prompt, cache, "int8", base.int8())
 
     def _uncut(
-        self, record: Record, request: Request, prompt: Prompt, cache: BudgetedCache, method: str, tried: Any
+        self, record: Record, request: Request, prompt: Prompt, cache: BudgetedCache, method: str, tried: Tried
     ) -> Record:
         """Of a baseline that keeps every entry: quality, its cache, what is said."""
-        quality, held, text = tried
         kept = prompt.tokens * len(cache.budgeted)
         named = {"id": f"{record['id']}#{method}", "method": method, "ratio": 1.0, "requested_total": kept}
         out = self._base(record, prompt, cache) | named | {"kept_total": kept}
-        return out | _bytes(held.kv_bytes(), cache.kv_bytes()[0]) | {"quality": quality} | _scored(request, text)
+        return out | _bytes(tried, cache.kv_bytes()[0]) | {"quality": tried.quality} | _scored(request, tried.text)
 
     def _read(self, record: Record) -> tuple[Request, Prompt, BudgetedCache, Any]:
         request = read_request(record, self.read)
         prompt = self.decoder.prompts.encode(request.prompt, request.images)
         cache, first = measured(self.decoder, prompt, self.rows)
-        if not bool(first.isfinite().all()):
-            raise InputError("not-finite", "the model's predictions are not numbers")
         return request, prompt, cache, first
 
     def _base(self, record: Record, prompt: Prompt, cache: BudgetedCache) -> Record:
@@ -164,7 +162,7 @@ def compressions_of(
     if plan is not None:
         try:
             read = read_plan(plan)
-            read.check(decoder.facts["config_sha256"])
+            read.check(decoder.facts["config_sha256"], len(BudgetedCache(decoder.model).budgeted))
         except InputError as error:
             raise side_failure(plan, error) from None
         planned = read.compression(merger)
@@ -201,8 +199,9 @@ def _head_budgets(layer: Any, budget: int) -> Record:
     }  # fmt: skip
 
 
-def _bytes(held: tuple[int, int], whole: int) -> Record:
-    return {"kv_bytes": held[0], "kv_bytes_full": whole, "index_bytes": held[1]}
+def _bytes(tried: Tried, whole: int) -> Record:
+    held, beside = tried.cache.kv_bytes()
+    return {"kv_bytes": held, "kv_bytes_full": whole, "index_bytes": beside, "kv_bytes_end": tried.bytes_end}
 
 
 def _scored(request: Request, text: str) -> Record:

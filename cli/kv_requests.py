@@ -19,6 +19,8 @@ from medpipe.formats.registry import ReadOptions, open_file
 from medpipe.formats.sniff import sniff
 
 _IMAGE_FORMATS: Final = ("dicom", "nifti", "png", "jpeg", "tiff")
+# Kinds of files that never hold one: their own readers would speak of leads and tables.
+_NO_IMAGES: Final = ("csv", "edf", "gifti", "hdf5", "jsonl", "wfdb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,6 @@ def read_request(record: Record, options: ReadOptions) -> Request:
     Raises InputError, FormatError.
     """
     prompt, answer = record.get("prompt"), record.get("answer")
-    if not isinstance(prompt, str) or not prompt:
-        raise InputError("no-prompt", "the record has no prompt: a request is {prompt, images, answer}")
     if answer is not None and not isinstance(answer, str):
         raise InputError("bad-answer", "the answer is not a text")
     listed = record.get("images", [])
@@ -49,7 +49,12 @@ def read_request(record: Record, options: ReadOptions) -> Request:
         images.append(materialise(record["image"]))
     elif "images" not in record and _is_of_image(record):
         images.append(source_image(record["source"], options).read())
-    return Request(prompt, images, answer)
+    elif record.get("image") is not None:
+        raise InputError("bad-images", "image is no array of pixels: paths go under images, as a list")
+    # Images alone are a request too.
+    if not isinstance(prompt, str) or not (prompt or images):
+        raise InputError("no-prompt", "the record has no prompt: a request is {prompt, images, answer}")
+    return Request(prompt, images, answer if answer and answer.strip() else None)
 
 
 def light(record: Record) -> Record:
@@ -62,10 +67,7 @@ def light(record: Record) -> Record:
 
 def _images(given: Any, options: ReadOptions) -> list[NDArray[np.uint8]]:
     if isinstance(given, str):
-        found = [one for one in open_file(given, sniff(given), options) if isinstance(one, Image)]
-        if not found:
-            raise FormatError("bad-image", f"{given} is no image")
-        return [one.read() for one in found]
+        return _of_file(given, options)
     if isinstance(given, dict) and given.get("image") is not None:
         # Arrays are made of the values of a line: one within a list is still as it was written.
         image = decode(orjson.dumps({"image": given["image"]}))["image"]
@@ -74,6 +76,19 @@ def _images(given: Any, options: ReadOptions) -> list[NDArray[np.uint8]]:
     elif isinstance(given, dict) and _has_file(given):
         return [source_image(given["source"], options).read()]
     raise InputError("bad-images", "an image is neither a path, nor a record with an image or the source of one")
+
+
+def _of_file(path: str, options: ReadOptions) -> list[NDArray[np.uint8]]:
+    """Every image of a file; which file it was is part of what is said."""
+    try:
+        kind = sniff(path)
+        found = [] if kind in _NO_IMAGES else open_file(path, kind, options)
+        images = [one.read() for one in found if isinstance(one, Image)]
+    except FormatError as error:
+        raise FormatError(error.kind, str(error) if path in str(error) else f"{path}: {error}") from None
+    if not images:
+        raise FormatError("bad-image", f"{path} is no image")
+    return images
 
 
 def _has_file(record: Record) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import orjson
 
+from medpipe.cli.kv_costs import COSTS, means
 from medpipe.cli.kv_sweeps import MEASURES, Sweep
 from medpipe.cli.output import Output, State
 from medpipe.cli.process import Done
@@ -17,18 +18,6 @@ from medpipe.cli.target import Target
 from medpipe.core.metrics.table import text_table, with_interval
 from medpipe.formats.jsonl import Record
 
-# A title, and where the number stands in a record.
-_COSTS: Final[dict[str, Callable[[Record], Any]]] = {
-    "prefill s": lambda one: one["cost"]["prefill_s"],
-    "more than full": lambda one: one["cost"]["overhead_s"] / one["cost"]["prefill_full_s"],
-    "decode ms": lambda one: one["cost"]["decode_ms_p50"],
-    "p95": lambda one: one["cost"]["decode_ms_p95"],
-    "peak MiB": lambda one: one["cost"]["peak_bytes"] / 2**20,
-    "KV MiB": lambda one: one["cost"]["kv_bytes_end"] / 2**20,
-    "speed-up": lambda one: one.get("speed_up"),
-    "ceiling": lambda one: one.get("speed_up_ceiling"),
-    "pays from": lambda one: one.get("break_even_tokens"),
-}
 _OF_LAYERS: Final = {
     "measure": ("entropy_nats", "entropy_normalised", "entropy_cross_modal_nats", "mass_text_visual", "mass_sink",
                 "mass_recent", "effective_keys", "coverage_90", "kv_bytes"),
@@ -61,7 +50,7 @@ class Watch:
             return
         if self.verb == "bench":
             key = record["method"], record["ratio"]
-            self.costs.setdefault(key, []).append([of(record) for of in _COSTS.values()])
+            self.costs.setdefault(key, []).append([of(record) for of in COSTS.values()])
             return
         name = f"{record['method']} {record['ratio']:g}" if self.verb == "plan" else ""
         names = ("layer", *_OF_LAYERS[self.verb])
@@ -88,16 +77,16 @@ class Watch:
             return
         if self.verb == "bench":
             shown = [
-                [method, f"{ratio:g}", *map(_shown, _means(found))] for (method, ratio), found in self.costs.items()
+                [method, f"{ratio:g}", *map(_shown, means(found))] for (method, ratio), found in self.costs.items()
             ]
-            print(text_table(shown, ["method", "ratio", *_COSTS]), file=sys.stderr)
+            print(text_table(shown, ["method", "ratio", *COSTS]), file=sys.stderr)
             return
         for name, found in self.layers.items():
             titles = [one.replace("_", " ") for one in _OF_LAYERS[self.verb]]
             shown = []
             for rows in zip(*found, strict=True):
                 values = [[row[one] for one in _OF_LAYERS[self.verb]] for row in rows]
-                shown.append([str(rows[0]["layer"]), *map(_shown, _means(values))])
+                shown.append([str(rows[0]["layer"]), *map(_shown, means(values))])
             print(text_table(shown, [name or "layer", *titles]), file=sys.stderr)
 
 
@@ -114,11 +103,6 @@ def _show_sweep(sweep: Sweep) -> None:
         said = f"over {requests} request{'s' if requests > 1 else ''}"
         said += ", in brackets 95 % of bootstrap draws of them" if requests > 1 else ""
         print(f"{said}; *: no other has as few bytes and as little KL", file=sys.stderr)
-
-
-def _means(rows: list[list[float | None]]) -> list[float | None]:
-    columns = [[one for one in column if one is not None] for column in zip(*rows, strict=True)]
-    return [sum(column) / len(column) if column else None for column in columns]
 
 
 def _shown(value: float | None) -> str:

@@ -99,7 +99,8 @@ def med_view(
     read again from its file where the record has it no more. With windows as --truth, text that was decoded from them
     is drawn beside theirs along time, with the similarity of every pair and the nulls of med-score text: all stories
     together, or each in a FOLDER/. Of kv-profile the layers of a record, their budgets and entropies; of a sweep the
-    quality against what is kept, all requests together, one by --record, or each in a FOLDER/.
+    quality against what is kept, and of bench time and memory, all requests together, one by --record, or each in a
+    FOLDER/.
     """
     parse_id(id_scheme)
     check_finite("--min-shift", least)

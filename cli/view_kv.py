@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from medpipe.cli.kv_costs import COSTS, means
 from medpipe.cli.kv_sweeps import Sweep, Tried
 from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record
@@ -32,6 +33,10 @@ _OF_HEADS: Final = {
     "entropy_cross_modal_nats": "cross-modal entropy, nats", "entropy_nats": "entropy of whole rows, nats",
     "mass_text_visual": "mass of text rows on images",
 }  # fmt: skip
+_COSTS_SHOWN: Final = {
+    "prefill s": "prefill, s", "decode ms": "decoding, ms a token",
+    "peak MiB": "peak memory beyond the model, MiB", "KV MiB": "keys and values at the end, MiB",
+}  # fmt: skip
 # Far above any model's.
 _MOST_LAYERS: Final = 4096
 
@@ -44,6 +49,11 @@ def is_profile(record: Record) -> bool:
 def is_swept(record: Record) -> bool:
     """Whether the record is one of kv-profile sweep."""
     return is_profile(record) and isinstance(record.get("quality"), dict)
+
+
+def is_timed(record: Record) -> bool:
+    """Whether the record is one of kv-profile bench."""
+    return is_profile(record) and isinstance(record.get("cost"), dict)
 
 
 def request_of(record: Record) -> str:
@@ -96,6 +106,42 @@ def draw_sweep(records: Iterable[Record], title: str, view: View, kind: str) -> 
     return _picture(figure, view, kind, title, header, [_row(one, names) for one in tried])
 
 
+def draw_costs(records: Iterable[Record], title: str, view: View, kind: str) -> bytes:
+    """Time and memory of all that bench has tried, means over the requests of the records. Raises FormatError."""
+    from medpipe.core.draw.cache_costs import Panel, draw_cache_costs
+
+    rows: dict[str, list[list[float | None]]] = {}
+    model = "?"
+    for record in records:
+        try:
+            values = [of(record) for of in COSTS.values()]
+            name = str(record["method"]) + ("" if record["method"] == "full" else f" {record['ratio']:g}")
+        except (KeyError, TypeError, ValueError, ZeroDivisionError):
+            raise FormatError("bad-value", "the record lacks numbers that kv-profile bench gives") from None
+        if not all(value is None or _number(value) is not None for value in values):
+            raise FormatError("bad-value", "what should be a number of kv-profile bench is none")
+        rows.setdefault(name, []).append(values)
+        model = _model(record)
+    found = {name: dict(zip(COSTS, means(told), strict=True)) for name, told in rows.items()}
+    panels = [
+        Panel(shown, [one[name] for one in found.values()], [_cost_said(one, name) for one in found.values()])
+        for name, shown in _COSTS_SHOWN.items()
+    ]
+    requests = max(map(len, rows.values()))
+    said = f"{model}    {f'means of {requests} requests' if requests > 1 else '1 request'}"
+    said += "    in brackets the speed-up, and its ceiling were bytes all that counts"
+    figure = draw_cache_costs("" if kind == "html" else title, said, list(found), panels)
+    table = [[name, *(_text(value) for value in one.values())] for name, one in found.items()]
+    return _picture(figure, view, kind, title, ["method", *COSTS], table)
+
+
+def _cost_said(one: dict[str, float | None], name: str) -> str:
+    """The number; of decoding with its ceiling too, which a speed-up alone does not tell."""
+    value, gain = one[name], one["speed-up"]
+    told = "-" if value is None else f"{value:.3g}"
+    return f"{told}  ({gain:.2f}x of {one['ceiling']:.2f}x)" if name == "decode ms" and gain is not None else told
+
+
 def _picture(
     figure: Figure, view: View, kind: str, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> bytes:
@@ -119,7 +165,7 @@ def _layers(record: Record) -> list[Record]:
     """With the error of each layer's attention among its numbers."""
     layers = record.get("layers")
     if layers is None:
-        raise FormatError("no-layers", "the record has no layers to draw: of costs, and of a cache in eight bits")
+        raise FormatError("no-layers", "the record has no layers to draw: of the full cache, and of one in eight bits")
     numbered = isinstance(layers, list) and all(
         isinstance(one, dict) and type(one.get("layer")) is int and 0 <= one["layer"] < _MOST_LAYERS for one in layers
     )

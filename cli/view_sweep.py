@@ -1,4 +1,4 @@
-"""Pictures of a sweep's stream: every request on one, each on its own, or the layers of one record."""
+"""Pictures of what sweep or bench wrote: every request on one, each on its own, or the layers of one record."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from medpipe.cli.exits import BAD_STREAM, GOOD, SOME_FAILED, Fatal
 from medpipe.cli.publish import write_whole
 from medpipe.cli.report import printable
-from medpipe.cli.view_kv import draw_layers, draw_sweep, is_swept, request_of
+from medpipe.cli.view_kv import draw_costs, draw_layers, draw_sweep, is_swept, is_timed, request_of
 from medpipe.cli.viewing import View, target
 from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record
@@ -19,7 +19,7 @@ def draw_sweeps(command: str, view: View, records: Iterator[Record], inputs: lis
     pages: dict[str, list[Record]] = {}
     failed = 0
     for record in records:
-        if "error" in record or not is_swept(record):
+        if "error" in record or not (is_swept(record) or is_timed(record)):
             failed += view.record in (None, record["id"])
         elif view.record == record["id"]:
             pages = {str(record["id"]): [record]}
@@ -37,7 +37,10 @@ def draw_sweeps(command: str, view: View, records: Iterator[Record], inputs: lis
             failed += 1
             print(f"{command}: {printable(f'{name}: {error}')}", file=sys.stderr)
     if failed and not view.quiet:
-        print(f"{command}: {failed} records are not drawn: they failed before, or are not of a sweep", file=sys.stderr)
+        print(
+            f"{command}: {failed} records are not drawn: they failed before, or are not of a sweep or of bench",
+            file=sys.stderr,
+        )
     if not view.quiet and drawn:
         where = view.output if not view.folder else f"{drawn} pictures in {view.output}"
         print(f"{command}: {where}", file=sys.stderr)
@@ -45,6 +48,8 @@ def draw_sweeps(command: str, view: View, records: Iterator[Record], inputs: lis
 
 
 def _picture(page: list[Record], title: str, view: View) -> bytes:
+    if is_timed(page[0]):
+        return draw_costs(page, title if view.title is None else view.title, view, view.kind)
     if view.record == page[0]["id"]:
         return draw_layers(page[0], view, view.kind)
     return draw_sweep(page, title if view.title is None else view.title, view, view.kind)

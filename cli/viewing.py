@@ -140,15 +140,15 @@ def _records(options: InputOptions, view: View) -> Iterator[Record]:
 
 
 def _swept(records: Iterator[Record]) -> tuple[Iterator[Record], bool]:
-    """The same records, and whether the first that did not fail is one of kv-profile sweep."""
-    from medpipe.cli.view_kv import is_swept
+    """The same records, and whether the first that did not fail is one of kv-profile sweep or bench."""
+    from medpipe.cli.view_kv import is_swept, is_timed
 
     passed: list[Record] = []
     for record in records:
         passed.append(record)
         if "error" not in record:
             break
-    return chain(passed, records), bool(passed) and is_swept(passed[-1])
+    return chain(passed, records), bool(passed) and (is_swept(passed[-1]) or is_timed(passed[-1]))
 
 
 def target(view: View, name: str, kind: str) -> str:

@@ -96,7 +96,7 @@ def body(command: Command, name: str) -> list[str]:
     return lines
 
 
-def page(command: Command, examples: list[list[str]]) -> str:
+def page(command: Command, examples: list[list[str]], fields: list[list[str]] | None = None) -> str:
     """The whole page of a command."""
     name = command.name
     lines = [f'.TH {escape(name).upper()} 1 "{DATE}" "medpipe {__version__}" "medpipe manual"', ".SH NAME"]
@@ -109,6 +109,10 @@ def page(command: Command, examples: list[list[str]]) -> str:
         lines += [f".SH {escape(one.name).upper()}", *synopsis(one, one.name), ".PP", *body(one, one.name)]
         for option in one.options:
             lines += option_lines(option)
+    if fields:
+        lines += [".SH RECORDS"]
+        for field, meaning in fields:
+            lines += [".TP", f"\\fB{escape(field)}\\fR", *prose(meaning)]
     lines += [".SH EXIT STATUS"]
     for code, meaning in _EXITS.items():
         if name in (*RECORD_COMMANDS, "ecg-train", "ecg-probe") or code in _PLAIN_EXITS:
@@ -163,7 +167,7 @@ def generate(folder: Path) -> None:
     """Write every page into `folder`."""
     examples = tomllib.loads((HERE / "examples.toml").read_text())
     for command in describe_all():
-        (folder / f"{command.name}.1").write_text(page(command, examples[command.name]["examples"]))
+        (folder / f"{command.name}.1").write_text(page(command, **examples[command.name]))
 
 
 if __name__ == "__main__":

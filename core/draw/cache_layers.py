@@ -137,4 +137,12 @@ def _short(value: float, whole: bool) -> str:
     size = abs(value)
     if size >= 9999.5:
         return f"{value / 1000:.0f}k"
-    return f"{value:.0f}" if whole or size >= 99.5 else f"{value:.1f}" if size >= 9.95 else f"{value:.2f}"
+    return (
+        f"{value:.0f}"
+        if whole or size >= 99.5
+        else f"{value:.1f}"
+        if size >= 9.95
+        else f"{value:.2f}"
+        if size >= 0.995
+        else f"{value:.3f}"
+    )

@@ -155,7 +155,8 @@ class BudgetLayer(DynamicLayer):  # type: ignore[misc]
         if final:
             # Attention of the last queries begins anew once entries were chosen by it.
             self.statistics = self.window = None
-            self.received = None if self.owner.every is None else self.received
+            going_on = self.owner.every is not None and self.owner.watching
+            self.received = self.received if going_on else None
 
     def _choose(self, budget: int, method: Method) -> None:
         count = self.entries

@@ -15,7 +15,10 @@ from medpipe.core.kv.prompts import Prompt
 
 @torch.inference_mode()
 def prefill(decoder: Decoder, prompt: Prompt, cache: Cache) -> Tensor:
-    """Read a prompt into an empty cache: logits of what follows [vocabulary]. Raises InputError."""
+    """Read a prompt into an empty cache: logits of what follows [vocabulary].
+
+    Raises InputError for a prompt that is too long, or predictions that are no numbers.
+    """
     most = getattr(decoder.model.config.get_text_config(decoder=True), "max_position_embeddings", None)
     if most is not None and prompt.tokens >= most:
         raise InputError("too-long", f"the prompt has {prompt.tokens} tokens, the model counts to {most}")
@@ -25,6 +28,8 @@ def prefill(decoder: Decoder, prompt: Prompt, cache: Cache) -> Tensor:
             module.rope_deltas = None
     given = prompt.to(decoder.device, decoder.dtype).inputs
     out: Tensor = decoder.model(**given, past_key_values=cache, logits_to_keep=1).logits[0, -1].float()
+    if not bool(out.isfinite().all()):
+        raise InputError("not-finite", "the model's predictions are not numbers")
     return out
 
 

@@ -15,11 +15,13 @@ from medpipe.core.device import torch_device
 from medpipe.core.errors import InputError, ModelError
 from medpipe.core.hub import hub_folder
 from medpipe.core.kv.budgeted_cache import BudgetedCache
-from medpipe.core.kv.prompts import PromptEncoder, TextEncoder, VisionEncoder
+from medpipe.core.kv.prompts import GridEncoder, PromptEncoder, TextEncoder, VisionEncoder
 
 SMOKE: Final = "smoke"
 _FILES: Final = ("*.json", "*.txt", "*.model", "*.jinja", "*.safetensors")
 # Of a configuration what says how it was stored, not what it is.
+_GRIDS: Final = frozenset({"qwen2_vl", "qwen2_5_vl"})
+_WINDOWS: Final = frozenset({"sliding_attention", "chunked_attention"})
 _CHANCE: Final = frozenset({"transformers_version", "dtype", "torch_dtype", "attn_implementation", "use_cache"})
 
 
@@ -53,10 +55,10 @@ def open_decoder(name: str, device: str = "cpu") -> Decoder:
     """
     place = torch_device(device)
     if name == SMOKE:
-        from medpipe.core.kv.smoke import SmokeEncoder, byte_tokenizer, smoke_model
+        from medpipe.core.kv.smoke import byte_tokenizer, smoke_model, smoke_prompts
 
         model, tokenizer = smoke_model(), byte_tokenizer()
-        encoder: PromptEncoder = SmokeEncoder(tokenizer, model.config)
+        encoder: PromptEncoder = smoke_prompts(tokenizer, model.config)
     else:
         model, tokenizer, encoder = _loaded(_folder(name), name, place)
     digest = config_digest(model.config)
@@ -79,25 +81,46 @@ def _folder(name: str) -> Path:
 
 
 def _loaded(folder: Path, name: str, place: torch.device) -> tuple[Any, Any, PromptEncoder]:
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
-    from transformers.utils.logging import disable_progress_bar
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
+    from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
     disable_progress_bar()
+    set_verbosity_error()
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        kind = AutoModelForImageTextToText if hasattr(config, "vision_config") else AutoModelForCausalLM
-        model = kind.from_pretrained(
-            folder, trust_remote_code=False, use_safetensors=True,
+        if config.is_encoder_decoder:
+            raise ModelError(f"{name} is an encoder with a decoder: its cache is not budgeted here", unavailable=True)
+        seeing = hasattr(config, "vision_config")
+        kind = AutoModelForImageTextToText if seeing else AutoModelForCausalLM
+        model, told = kind.from_pretrained(
+            folder, trust_remote_code=False, use_safetensors=True, output_loading_info=True,
             dtype=torch.float32 if place.type == "cpu" else "auto",
         )  # fmt: skip
-        if kind is AutoModelForCausalLM:
-            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-            return model, tokenizer, TextEncoder(tokenizer)
-        processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
-        return model, processor.tokenizer, VisionEncoder(processor, config)
+        if told["missing_keys"]:
+            absent = sorted(told["missing_keys"])
+            raise ModelError(
+                f"{name} lacks {len(absent)} weights of a {type(model).__name__}: {absent[0]}, ...", unavailable=True
+            )
+        return model, *_reader(folder, config, seeing=seeing)
+    except ModelError:
+        raise
     except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ModelError(f"the model {name} cannot be loaded: {first[:200]}", unavailable=True) from None
+
+
+def _reader(folder: Path, config: Any, *, seeing: bool) -> tuple[Any, PromptEncoder]:
+    """The tokenizer, and what makes prompts."""
+    from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer
+
+    if seeing and config.model_type not in _GRIDS:
+        processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
+        return processor.tokenizer, VisionEncoder(processor, config)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    if not seeing:
+        return tokenizer, TextEncoder(tokenizer)
+    images = AutoImageProcessor.from_pretrained(folder, trust_remote_code=False)
+    return tokenizer, GridEncoder(tokenizer, images, config)
 
 
 def config_digest(config: Any) -> str:
@@ -117,6 +140,13 @@ def _try(model: Any) -> None:
     """Two tokens through the model: every layer that has a budget must have shown its attention."""
     cache = BudgetedCache(model)
     name = type(model).__name__
+    others = sorted(set(cache.skipped.values()) - _WINDOWS)
+    if others:
+        raise ModelError(
+            f"{name} has layers of {', '.join(others)}: what they hold is no cache of keys", unavailable=True
+        )
+    if any(getattr(one, "is_causal", True) is False for one in model.get_decoder().modules()):
+        raise ModelError(f"{name} is no decoder: its attention looks ahead", unavailable=True)
     try:
         model(input_ids=torch.zeros(1, 2, dtype=torch.long, device=model.device), past_key_values=cache)
     except (TypeError, RuntimeError, InputError, AttributeError, IndexError) as error:

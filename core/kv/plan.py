@@ -18,8 +18,9 @@ _KEYS: Final = {"format", "model", "config_sha256", "ratio", "method", "fraction
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`fractions` of the layers' entries that are kept, whose mean is `ratio`; `recent` is the share of a budget that
-    goes to the last entries. `floor` is told for readers elsewhere: `least_budget` has it."""
+    """`fractions` of the layers' entries that are kept, whose mean is `ratio` but for what rounding to entries did;
+    `recent` is the share of a budget that goes to the last entries. `floor` is told for readers elsewhere:
+    `least_budget` has it."""
 
     model: str
     config_sha256: str
@@ -34,13 +35,15 @@ class Plan:
         method = replace(METHODS[self.method], recent=self.recent)
         return Compression(method.merged_by(merger), self.ratio, self.fractions)
 
-    def check(self, config_sha256: str) -> None:
-        """Raises InputError for a plan that was made for another architecture."""
+    def check(self, config_sha256: str, layers: int) -> None:
+        """Raises InputError for a plan that was made for another architecture, or another number of layers."""
         if config_sha256 != self.config_sha256:
             raise InputError(
                 "other-model",
                 f"the plan is for {self.model} ({self.config_sha256}), the model is another ({config_sha256})",
             )
+        if layers != len(self.fractions):
+            raise InputError("bad-plan", f"a plan of {len(self.fractions)} layers, the model has {layers}")
 
     def text(self) -> str:
         """As JSON, of one line a key."""
@@ -59,15 +62,23 @@ def read_plan(path: str) -> Plan:
         told = json.loads(Path(path).read_text("utf-8"))
     except OSError as error:
         raise InputError("missing-file", f"{path}: {error.strerror}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError("bad-plan", f"{path} is no JSON") from None
-    if not isinstance(told, dict) or set(told) != _KEYS or told["format"] != FORMAT:
+    if not isinstance(told, dict) or set(told) != _KEYS or not _is_number(told["format"]) or told["format"] != FORMAT:
         raise InputError("bad-plan", f"{path} is no plan of format {FORMAT}: {', '.join(sorted(_KEYS))}")
     fractions = told["fractions"]
     numbers = [*fractions, told["ratio"]] if isinstance(fractions, list) and fractions else [None]
-    if not all(isinstance(one, int | float) and 0 < one <= 1 for one in numbers):
+    if not all(_is_number(one) and 0 < one <= 1 for one in numbers):
         raise InputError("bad-plan", f"{path}: ratio and fractions are above 0 and at most 1")
+    if not all(_is_number(told[name]) and 0 <= told[name] <= 1 for name in ("floor", "recent")):
+        raise InputError("bad-plan", f"{path}: floor and recent are from 0 to 1")
+    if not all(isinstance(told[name], str) for name in ("model", "config_sha256", "method")):
+        raise InputError("bad-plan", f"{path}: model, config_sha256 and method are texts")
     if told["method"] not in METHODS:
         raise InputError("bad-plan", f"{path}: no method {told['method']}; there are {', '.join(METHODS)}")
     del told["format"]
     return Plan(**told | {"fractions": tuple(map(float, fractions))})
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)

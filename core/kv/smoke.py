@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from medpipe.core.kv.prompts import Prompt, pictures, visual_tokens
+from medpipe.core.kv.prompts import GridEncoder
 
 _SPECIAL: Final = ("<end>", "<image>", "<video>", "<image-start>", "<image-end>")
 # Pixels each way of what becomes one token: patches of 8, two by two merged.
@@ -55,23 +51,8 @@ def byte_tokenizer() -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=plain, eos_token="<end>", pad_token="<end>")
 
 
-@dataclass(frozen=True, slots=True)
-class SmokeEncoder:
+def smoke_prompts(tokenizer: Any, config: Any) -> GridEncoder:
     """Images, then the bytes of the text."""
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-    tokenizer: Any
-    config: Any
-
-    def encode(self, text: str, images: Sequence[NDArray[np.uint8]]) -> Prompt:
-        """See PromptEncoder."""
-        from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
-
-        inputs, placed = {}, ""
-        if images:
-            processor = Qwen2VLImageProcessorPil(patch_size=_PATCH, merge_size=_MERGE, size=_SIZES)
-            inputs = dict(processor(images=pictures(images), return_tensors="pt"))
-            counts = (inputs["image_grid_thw"].prod(1) // _MERGE**2).tolist()
-            placed = "".join(f"<image-start>{'<image>' * count}<image-end>" for count in counts)
-        tokens = self.tokenizer(placed + text, return_tensors="pt")["input_ids"]
-        visual = visual_tokens(self.config, tokens[0])
-        return Prompt({"input_ids": tokens, "mm_token_type_ids": visual.int()[None], **inputs}, visual, len(images))
+    return GridEncoder(tokenizer, Qwen2VLImageProcessorPil(patch_size=_PATCH, merge_size=_MERGE, size=_SIZES), config)

@@ -159,6 +159,31 @@ def test_images_come_from_records_too(run: Run, folder: Path) -> None:
     assert made["b"]["images"] == ["0"] and "image" not in made["c"]
 
 
+def test_requests_at_the_edge_are_answered_or_refused_in_words(run: Run, folder: Path) -> None:
+    PIL.Image.fromarray(np.zeros((2, 900), np.uint8)).save(folder / "thin.png")
+    given = [
+        {"id": "images alone", "prompt": "", "images": ["0.png"]},
+        {"id": "blank", "prompt": "What?", "answer": " "},
+        {"id": "nothing", "prompt": ""},
+        {"id": "marked", "prompt": "<image> What?", "images": ["0.png"]},
+        {"id": "thin", "prompt": "What?", "images": ["thin.png"]},
+        {"id": "table", "prompt": "What?", "images": ["requests.jsonl"]},
+        {"id": "folder", "prompt": "What?", "images": ["0.png", "."]},
+        {"id": "key", "prompt": "What?", "image": "0.png"},
+    ]
+    stream = "".join(json.dumps(one) + "\n" for one in given).encode()
+    options = ("sweep", "--model", "smoke", "--ratio", "0.5", "--tokens", "2", "--quiet")
+    made = records(run("kv-profile", *options, stdin=stream, cwd=folder).stdout)
+    assert made["images alone#meda-0.5"]["n_visual"] > 10 and "exact_match" not in made["blank#meda-0.5"]
+    said = {name: one["error"]["message"] for name, one in made.items() if "error" in one}
+    for name, words in (
+        ("nothing", "no prompt"), ("marked", "has <image> in it"), ("thin", "aspect ratio"),
+        ("table", "requests.jsonl is no image"), ("folder", ".: a folder"), ("key", "paths go under images"),
+    ):  # fmt: skip
+        assert words in said.pop(name)
+    assert not said
+
+
 def test_sampled_rows_in_workers(run: Run, folder: Path, measured) -> None:
     options = ("measure", "--model", "smoke", "--stride", "8", "--quiet", "-j", "2", "requests.jsonl")
     made, whole = records(run("kv-profile", *options, cwd=folder).stdout)["two"], records(measured.stdout)["two"]
@@ -170,8 +195,17 @@ def test_sampled_rows_in_workers(run: Run, folder: Path, measured) -> None:
 def test_compression_goes_on_while_decoding(run: Run, folder: Path) -> None:
     line = json.dumps(REQUESTS[0]).encode() + b"\n"
     options = ("sweep", "--model", "smoke", "--ratio", "0.2", "--tokens", "12", "--every", "4", "--quiet")
-    made = records(run("kv-profile", *options, stdin=line, cwd=folder).stdout)
-    assert made["two#meda-0.2"]["quality"]["kl_nats_mean"] > 0
+    made, aimed = (
+        records(run("kv-profile", *options, *more, stdin=line, cwd=folder).stdout) for more in ((), ("--target", "6"))
+    )
+    full = made["two#full"]
+    entry, layers = full["kv_bytes_full"] / full["kept_total"], 4
+    assert full["kv_bytes_end"] == (full["kept_total"] + 11 * layers) * entry
+    for name in ("meda", "uniform", "random"):
+        one, other = made[f"two#{name}-0.2"], aimed[f"two#{name}-0.2"]
+        assert one["quality"]["kl_nats_mean"] > 0 and one["kv_bytes"] == one["requested_total"] * entry
+        assert one["kv_bytes_end"] < (one["requested_total"] + 4 * layers) * entry
+        assert 6 * layers * entry <= other["kv_bytes_end"] < (6 + 4) * layers * entry
 
 
 def test_costs_stand_beside_the_full_cache_and_their_ceiling(run: Run, folder: Path) -> None:
@@ -201,6 +235,7 @@ def test_costs_stand_beside_the_full_cache_and_their_ceiling(run: Run, folder: P
         (("measure", "--summary", "--resume", "-o", "x.jsonl"), 2, "--resume"),
         (("measure", "--model", "/nowhere/at/all"), 69, "no such folder"),
         (("bench", "-j", "2"), 2, "one process at a time"),
+        (("sweep", "--target", "5"), 2, "--target goes with --every"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(

@@ -10,8 +10,9 @@ import pytest
 from conftest import Run
 
 from medpipe.cli.kv_sweeps import Sweep
-from medpipe.cli.view_kv import draw_layers, draw_sweep, layer_maps
+from medpipe.cli.view_kv import draw_costs, draw_layers, draw_sweep, layer_maps
 from medpipe.cli.viewing import View
+from medpipe.core.draw.cache_costs import Panel, draw_cache_costs
 from medpipe.core.draw.cache_layers import Budgets, LayerMap, draw_cache_layers
 from medpipe.core.draw.cache_quality import Measure, Point, draw_cache_quality
 from medpipe.core.kv.pareto import pareto
@@ -75,14 +76,39 @@ def test_a_folder_gets_every_request_and_failed_ones_are_counted(run: Run, tmp_p
         ({"id": "x", **BASE, "layers": [{"layer": "two"}]}, "not a list of layers"),
         ({"id": "x", **BASE, "layers": [{"layer": 10**9}]}, "not a list of layers"),
         ({"id": "x", **BASE, "layers": [{"layer": 0, "heads": 3}]}, "nothing that can be drawn"),
-        ({"id": "x", **BASE, "cost": {}}, "no layers to draw"),
+        ({"id": "x", **BASE, "cost": {}}, "kv-profile bench gives"),
+        ({"id": "x", **BASE, "method": "int8"}, "no layers to draw"),
         (tried("x", "meda", 0.2, 0.1) | {"kv_bytes": 0}, "no bytes"),
         (tried("x", "meda", 0.2, 0.1) | {"kv_bytes": "many"}, "lacks numbers"),
     ],
 )
 def test_what_cannot_be_drawn_is_said(record: dict, said: str) -> None:
     with pytest.raises(FormatError, match=said):
-        draw_sweep([record], "x", VIEW, "png") if "quality" in record else draw_layers(record, VIEW, "png")
+        if "quality" in record or "cost" in record:
+            (draw_sweep if "quality" in record else draw_costs)([record], "x", VIEW, "png")
+        draw_layers(record, VIEW, "png")
+
+
+def timed(request: str, method: str, prefill: float, **more: float) -> dict:
+    cost = {"prefill_s": prefill, "prefill_full_s": 1.0, "overhead_s": prefill - 1.0, "decode_ms_p50": 10.0,
+            "decode_ms_p95": 12.0, "peak_bytes": 2**21, "kv_bytes_end": 2**20}  # fmt: skip
+    return {"id": f"{request}#{method}", **BASE, "method": method, "ratio": 0.2, "cost": cost, **more}
+
+
+def test_costs_are_drawn_as_means_over_requests(run: Run, tmp_path: Path) -> None:
+    gain = {"speed_up": 1.5, "speed_up_ceiling": 2.0}
+    made = [timed(name, "full", 1.0) for name in "ab"]
+    made += [timed(name, "meda", prefill, **gain) for name, prefill in (("a", 2.0), ("b", 3.0))]
+    done = run("med-view", "-o", tmp_path / "x.html", stdin=lines(*made))
+    page = (tmp_path / "x.html").read_bytes()
+    assert done.returncode == 0 and b"<td>meda 0.2</td><td>2.500</td><td>1.500</td>" in page
+    assert run("med-view", "-o", tmp_path / "x.png", "--record", "a", stdin=lines(*made)).returncode == 0
+
+
+def test_bars_of_costs_are_as_long_as_their_numbers() -> None:
+    panel = Panel("prefill, s", [1.0, 2.5, None], ["1", "2.5  (1.50x of 2.00x)", "-"])
+    (axes,) = draw_cache_costs("x", "", ["full", "meda 0.2", "random 0.2"], [panel]).axes
+    assert [bar.get_width() for bar in axes.patches] == [1.0, 2.5, 0.0] and len(axes.texts) == 3
 
 
 def test_heads_have_a_row_each_where_they_were_told() -> None:

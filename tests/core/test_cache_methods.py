@@ -152,13 +152,16 @@ def test_a_plan_comes_back_from_its_file_and_fits_other_prompts(tmp_path: Path) 
     with pytest.raises(InputError, match="a plan of 3 layers, the model has 5"):
         read.compression().budgets([], 5, 40)
     with pytest.raises(InputError, match="the model is another"):
-        read.check("1" * 16)
+        read.check("1" * 16, 3)
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [({"ratio": 2}, "at most 1"), ({"method": "best"}, "no method best"), ({"fractions": []}, "at most 1"),
-     ({"format": 9}, "no plan of format"), ({"ratio": True, "fractions": "x"}, "at most 1")],
+     ({"format": 9}, "no plan of format"), ({"ratio": True, "fractions": "x"}, "at most 1"),
+     ({"fractions": [True, 0.3]}, "at most 1"),
+     ({"format": True}, "no plan of format"), ({"recent": "a"}, "from 0 to 1"), ({"recent": -1}, "from 0 to 1"),
+     ({"floor": float("nan")}, "from 0 to 1"), ({"method": ["meda"]}, "are texts"), ({"model": 3}, "are texts")],
 )  # fmt: skip
 def test_a_file_that_is_no_plan_is_told_apart(tmp_path: Path, change: dict, said: str) -> None:
     plan = make_plan({"name": "tiny", "config_sha256": "0" * 16}, 0.25, METHODS["meda"], [[0.2, 0.3]])
@@ -169,3 +172,8 @@ def test_a_file_that_is_no_plan_is_told_apart(tmp_path: Path, change: dict, said
         read_plan(__file__)
     with pytest.raises(InputError, match="No such file"):
         read_plan(str(tmp_path / "none.json"))
+    (tmp_path / "deep.json").write_text("[" * 100000)
+    with pytest.raises(InputError, match="is no JSON"):
+        read_plan(str(tmp_path / "deep.json"))
+    with pytest.raises(InputError, match="a plan of 2 layers, the model has 3"):
+        plan.check("0" * 16, 3)

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from decoders import llava
+from decoders import llama, llava
+from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    BertConfig,
+    BertLMHeadModel,
+    JambaConfig,
+    JambaForCausalLM,
+)
 
 from medpipe.core.errors import InputError, ModelError
 from medpipe.core.kv.attention_statistics import RowSettings
@@ -17,6 +26,7 @@ from medpipe.core.kv.decoder import Decoder, config_digest, open_decoder
 from medpipe.core.kv.int8_cache import Int8Cache
 from medpipe.core.kv.methods import METHODS
 from medpipe.core.kv.quality import compare
+from medpipe.core.kv.smoke import byte_tokenizer
 from medpipe.core.kv.sweep import Baseline, measured
 from medpipe.core.metrics.text.rouge_l import rouge_l
 
@@ -75,7 +85,7 @@ def test_the_error_of_attention_is_told_layer_by_layer(smoke: Decoder) -> None:
     cache, first = measured(smoke, smoke.prompts.encode("What is seen here, and where?", [PIXELS]), RowSettings())
     base = Baseline.of(smoke, cache, first, "an answer", 6)
     for ratio, low, high in ((1.0, 0.0, 1e-5), (0.2, 1e-3, 2.0)):
-        errors = base.compressed(Compression(METHODS["h2o"], ratio), None)[0]["attention_error"]
+        errors = base.compressed(Compression(METHODS["h2o"], ratio)).quality["attention_error"]
         assert len(errors) == 4 and all(low <= one <= high for one in errors)
 
 
@@ -89,8 +99,6 @@ def test_rouge_l_is_f1_of_what_is_common_in_order() -> None:
 def test_a_folder_of_llava_is_opened_with_its_processor(tmp_path: Path) -> None:
     from transformers import LlavaProcessor
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-
-    from medpipe.core.kv.smoke import byte_tokenizer
 
     model = llava()[0]
     tokenizer = byte_tokenizer()
@@ -107,6 +115,65 @@ def test_a_folder_of_llava_is_opened_with_its_processor(tmp_path: Path) -> None:
     cache = BudgetedCache(decoder.model, Compression(METHODS["meda"], 0.5), prompt.visual)
     prefill(decoder, prompt, cache)
     assert sum(layer.entries for layer in cache.budgeted) == round(0.5 * 3 * prompt.tokens)
+
+
+def test_a_folder_of_qwen2_vl_needs_no_processor_of_videos(smoke: Decoder, tmp_path: Path) -> None:
+    smoke.model.save_pretrained(tmp_path)
+    smoke.tokenizer.save_pretrained(tmp_path)
+    smoke.prompts.image_processor.save_pretrained(tmp_path)
+    opened = open_decoder(str(tmp_path))
+    made = [one.prompts.encode("What?", [PIXELS, PIXELS[..., 0]]) for one in (smoke, opened)]
+    assert all(torch.equal(made[0].inputs[name], one) for name, one in made[1].inputs.items())
+    said = [measured(one, prompt, RowSettings())[1] for one, prompt in zip((smoke, opened), made, strict=True)]
+    torch.testing.assert_close(*said)
+    opened.tokenizer.chat_template = (
+        "{% for m in messages %}{% for c in m.content %}"
+        "{{ '<image-start><image><image-end>' if c.type == 'image' else c.text }}{% endfor %}{% endfor %}!"
+    )
+    templated = opened.prompts.encode("What?", [PIXELS])
+    alone = smoke.prompts.encode("What?!", [PIXELS])
+    assert torch.equal(templated.inputs["input_ids"], alone.inputs["input_ids"])
+    opened.tokenizer.chat_template = "no place for it"
+    with pytest.raises(InputError, match="places 0 of 1 images"):
+        opened.prompts.encode("What?", [PIXELS])
+
+
+def _bart() -> Any:
+    sizes = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "encoder_ffn_dim": 8, "decoder_ffn_dim": 8}
+    config = BartConfig(vocab_size=300, d_model=8, encoder_layers=1, decoder_layers=1, **sizes)
+    return BartForConditionalGeneration(config)
+
+
+def _bert() -> Any:
+    config = BertConfig(vocab_size=300, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
+    return BertLMHeadModel(config)
+
+
+def _jamba() -> Any:
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2, "num_key_value_heads": 1}
+    config = JambaConfig(vocab_size=300, num_hidden_layers=2, attn_layer_period=2, attn_layer_offset=1, **sizes)
+    return JambaForCausalLM(config)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [(_bart, "encoder with a decoder"), (_bert, "attention looks ahead"), (_jamba, "layers of linear_attention")],
+)
+def test_what_is_no_decoder_with_keys_in_every_layer_is_refused(make: Any, said: str, tmp_path: Path) -> None:
+    make().save_pretrained(tmp_path)
+    byte_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=said) as raised:
+        open_decoder(str(tmp_path))
+    assert raised.value.unavailable
+
+
+def test_a_folder_that_lacks_weights_is_refused(tmp_path: Path) -> None:
+    model = llama()[0]
+    weights = {name: one for name, one in model.state_dict().items() if "layers.1.mlp" not in name}
+    model.save_pretrained(tmp_path, state_dict=weights)
+    byte_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="lacks 3 weights of a LlamaForCausalLM"):
+        open_decoder(str(tmp_path))
 
 
 def test_a_digest_is_of_the_architecture_however_it_is_stored(tmp_path: Path) -> None:
