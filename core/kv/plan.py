@@ -67,7 +67,7 @@ def read_plan(path: str) -> Plan:
     if not isinstance(told, dict) or set(told) != _KEYS or not _is_number(told["format"]) or told["format"] != FORMAT:
         raise InputError("bad-plan", f"{path} is no plan of format {FORMAT}: {', '.join(sorted(_KEYS))}")
     fractions = told["fractions"]
-    numbers = [*fractions, told["ratio"]] if isinstance(fractions, list) and fractions else [None]
+    numbers: list[Any] = [*fractions, told["ratio"]] if isinstance(fractions, list) and fractions else [None]
     if not all(_is_number(one) and 0 < one <= 1 for one in numbers):
         raise InputError("bad-plan", f"{path}: ratio and fractions are above 0 and at most 1")
     if not all(_is_number(told[name]) and 0 <= told[name] <= 1 for name in ("floor", "recent")):
