@@ -69,6 +69,7 @@ def test_a_run_that_was_stopped_goes_on(run, data: Path, tmp_path: Path) -> None
     assert (again.returncode == 65 and b"--resume" in again.stderr) or b"resume it" in again.stderr
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_model(run, data: Path, tmp_path: Path) -> None:
     command = ["--nproc-per-node", "2", "--no-python", "ground-train", "images", "--boxes", "boxes.csv", *SMALL,
                "--set", "batch=1", "--epochs", "1", "-o", tmp_path / "m"]  # fmt: skip
