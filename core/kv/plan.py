@@ -64,13 +64,13 @@ def read_plan(path: str) -> Plan:
         raise InputError("missing-file", f"{path}: {error.strerror}") from None
     except (ValueError, RecursionError):
         raise InputError("bad-plan", f"{path} is no JSON") from None
-    if not isinstance(told, dict) or set(told) != _KEYS or not _is_number(told["format"]) or told["format"] != FORMAT:
+    if not isinstance(told, dict) or set(told) != _KEYS or type(told["format"]) is not int or told["format"] != FORMAT:
         raise InputError("bad-plan", f"{path} is no plan of format {FORMAT}: {', '.join(sorted(_KEYS))}")
     fractions = told["fractions"]
-    numbers: list[Any] = [*fractions, told["ratio"]] if isinstance(fractions, list) and fractions else [None]
-    if not all(_is_number(one) and 0 < one <= 1 for one in numbers):
+    numbers = [*fractions, told["ratio"]] if isinstance(fractions, list) and fractions else [None]
+    if not all(_is_share(one) and one for one in numbers):
         raise InputError("bad-plan", f"{path}: ratio and fractions are above 0 and at most 1")
-    if not all(_is_number(told[name]) and 0 <= told[name] <= 1 for name in ("floor", "recent")):
+    if not all(_is_share(told[name]) for name in ("floor", "recent")):
         raise InputError("bad-plan", f"{path}: floor and recent are from 0 to 1")
     if not all(isinstance(told[name], str) for name in ("model", "config_sha256", "method")):
         raise InputError("bad-plan", f"{path}: model, config_sha256 and method are texts")
@@ -80,5 +80,5 @@ def read_plan(path: str) -> Plan:
     return Plan(**told | {"fractions": tuple(map(float, fractions))})
 
 
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float)
+def _is_share(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value <= 1
