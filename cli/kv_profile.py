@@ -45,7 +45,7 @@ Summary = Annotated[bool, typer.Option("--summary", help="A table on stderr at t
 Methods = Annotated[
     list[str] | None,
     typer.Option(
-        "--method", metavar="NAMES", help="meda, meda-released, lookm, h2o, snapkv, pyramid, ...; repeatable."
+        "--method", metavar="NAMES", help="meda, meda-released, lookm, h2o, observed, snapkv, pyramid, ...; repeatable."
     ),
 ]
 Ratios = Annotated[

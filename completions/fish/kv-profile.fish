@@ -32,7 +32,7 @@ complete -c kv-profile -n '__fish_seen_subcommand_from measure' -s v -l verbose 
 complete -c kv-profile -n '__fish_seen_subcommand_from measure' -s h -l help -d 'Show this message and exit.'
 complete -c kv-profile -n '__fish_seen_subcommand_from plan' -F
 complete -c kv-profile -n '__fish_seen_subcommand_from plan' -l model -x -a 'default smoke' -d 'A decoder: folder, hub name, or smoke: tiny and untrained.'
-complete -c kv-profile -n '__fish_seen_subcommand_from plan' -l method -x -d 'meda, meda-released, lookm, h2o, snapkv, pyramid, ...; repeatable.'
+complete -c kv-profile -n '__fish_seen_subcommand_from plan' -l method -x -d 'meda, meda-released, lookm, h2o, observed, snapkv, pyramid, ...; repeatable.'
 complete -c kv-profile -n '__fish_seen_subcommand_from plan' -l ratio -x -d 'The fraction of entries kept, above 0 to 1; repeatable.'
 complete -c kv-profile -n '__fish_seen_subcommand_from plan' -l plan -r -F -d 'Write the mean fractions of the layers there, as JSON.'
 complete -c kv-profile -n '__fish_seen_subcommand_from plan' -l stride -x -d 'Look at every Nth row of attention; 1 for all.'
@@ -57,7 +57,7 @@ complete -c kv-profile -n '__fish_seen_subcommand_from plan' -s v -l verbose -d 
 complete -c kv-profile -n '__fish_seen_subcommand_from plan' -s h -l help -d 'Show this message and exit.'
 complete -c kv-profile -n '__fish_seen_subcommand_from sweep' -F
 complete -c kv-profile -n '__fish_seen_subcommand_from sweep' -l model -x -a 'default smoke' -d 'A decoder: folder, hub name, or smoke: tiny and untrained.'
-complete -c kv-profile -n '__fish_seen_subcommand_from sweep' -l method -x -d 'meda, meda-released, lookm, h2o, snapkv, pyramid, ...; repeatable.'
+complete -c kv-profile -n '__fish_seen_subcommand_from sweep' -l method -x -d 'meda, meda-released, lookm, h2o, observed, snapkv, pyramid, ...; repeatable.'
 complete -c kv-profile -n '__fish_seen_subcommand_from sweep' -l ratio -x -d 'The fraction of entries kept, above 0 to 1; repeatable.'
 complete -c kv-profile -n '__fish_seen_subcommand_from sweep' -l plan -r -F -d 'Try the budgets of a plan too.'
 complete -c kv-profile -n '__fish_seen_subcommand_from sweep' -l merge -x -d 'Another merger: none, average, pivot, weighted, value-only.'
@@ -85,7 +85,7 @@ complete -c kv-profile -n '__fish_seen_subcommand_from sweep' -s v -l verbose -d
 complete -c kv-profile -n '__fish_seen_subcommand_from sweep' -s h -l help -d 'Show this message and exit.'
 complete -c kv-profile -n '__fish_seen_subcommand_from bench' -F
 complete -c kv-profile -n '__fish_seen_subcommand_from bench' -l model -x -a 'default smoke' -d 'A decoder: folder, hub name, or smoke: tiny and untrained.'
-complete -c kv-profile -n '__fish_seen_subcommand_from bench' -l method -x -d 'meda, meda-released, lookm, h2o, snapkv, pyramid, ...; repeatable.'
+complete -c kv-profile -n '__fish_seen_subcommand_from bench' -l method -x -d 'meda, meda-released, lookm, h2o, observed, snapkv, pyramid, ...; repeatable.'
 complete -c kv-profile -n '__fish_seen_subcommand_from bench' -l ratio -x -d 'The fraction of entries kept, above 0 to 1; repeatable.'
 complete -c kv-profile -n '__fish_seen_subcommand_from bench' -l tokens -x -d 'How many are decoded.'
 complete -c kv-profile -n '__fish_seen_subcommand_from bench' -l repeats -x -d 'Of everything but decoding; the median is told.'

@@ -507,7 +507,7 @@ complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_
 complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and not __fish_seen_subcommand_from measure plan sweep bench diff' -a plan -d 'Budgets of the layers at a ratio: they sum to what is asked for exactly'
 complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_subcommand_from plan' -F
 complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_subcommand_from plan' -l model -x -a 'default smoke' -d 'A decoder: folder, hub name, or smoke: tiny and untrained.'
-complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_subcommand_from plan' -l method -x -d 'meda, meda-released, lookm, h2o, snapkv, pyramid, ...; repeatable.'
+complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_subcommand_from plan' -l method -x -d 'meda, meda-released, lookm, h2o, observed, snapkv, pyramid, ...; repeatable.'
 complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_subcommand_from plan' -l ratio -x -d 'The fraction of entries kept, above 0 to 1; repeatable.'
 complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_subcommand_from plan' -l plan -r -F -d 'Write the mean fractions of the layers there, as JSON.'
 complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_subcommand_from plan' -l stride -x -d 'Look at every Nth row of attention; 1 for all.'
@@ -533,7 +533,7 @@ complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_
 complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and not __fish_seen_subcommand_from measure plan sweep bench diff' -a sweep -d 'Try budgets: what a compressed cache costs against the full one, on one continuation forced on both'
 complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_subcommand_from sweep' -F
 complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_subcommand_from sweep' -l model -x -a 'default smoke' -d 'A decoder: folder, hub name, or smoke: tiny and untrained.'
-complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_subcommand_from sweep' -l method -x -d 'meda, meda-released, lookm, h2o, snapkv, pyramid, ...; repeatable.'
+complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_subcommand_from sweep' -l method -x -d 'meda, meda-released, lookm, h2o, observed, snapkv, pyramid, ...; repeatable.'
 complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_subcommand_from sweep' -l ratio -x -d 'The fraction of entries kept, above 0 to 1; repeatable.'
 complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_subcommand_from sweep' -l plan -r -F -d 'Try the budgets of a plan too.'
 complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_subcommand_from sweep' -l merge -x -d 'Another merger: none, average, pivot, weighted, value-only.'
@@ -562,7 +562,7 @@ complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_
 complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and not __fish_seen_subcommand_from measure plan sweep bench diff' -a bench -d 'Time methods and weigh them: prefill, statistics, choice, decoding, peak memory, each in a process of its own'
 complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_subcommand_from bench' -F
 complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_subcommand_from bench' -l model -x -a 'default smoke' -d 'A decoder: folder, hub name, or smoke: tiny and untrained.'
-complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_subcommand_from bench' -l method -x -d 'meda, meda-released, lookm, h2o, snapkv, pyramid, ...; repeatable.'
+complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_subcommand_from bench' -l method -x -d 'meda, meda-released, lookm, h2o, observed, snapkv, pyramid, ...; repeatable.'
 complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_subcommand_from bench' -l ratio -x -d 'The fraction of entries kept, above 0 to 1; repeatable.'
 complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_subcommand_from bench' -l tokens -x -d 'How many are decoded.'
 complete -c medpipe -n '__fish_seen_subcommand_from kv-profile; and __fish_seen_subcommand_from bench' -l repeats -x -d 'Of everything but decoding; the median is told.'

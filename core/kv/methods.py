@@ -78,6 +78,7 @@ _ALL: Final = (
     Method("uniform", "uniform", "h2o", "average", recent=0.75, text_prior=True),
     Method("lookm", "uniform", "h2o", "pivot", recent=0.5, text_prior=True),
     Method("h2o", "uniform", "h2o"),
+    Method("observed", "uniform", "observed", recent=0.0),
     Method("snapkv", "uniform", "snapkv", last=32),
     Method("pyramid", "pyramid", "snapkv", last=32),
     Method("recent", "uniform", "recent"),

@@ -50,6 +50,18 @@ class ColumnSums:
         return entries.received
 
 
+class Observed:
+    """What an entry has received of each row that sees it: a plain sum favours those that stood first, seen by most."""
+
+    measured = True
+    last_rows = False
+
+    def scores(self, entries: Entries) -> Tensor:
+        """See Scorer."""
+        last = entries.positions.amax(1, keepdim=True)
+        return entries.received / (last + 1 - entries.positions)
+
+
 @dataclass(frozen=True)
 class Window:
     """SnapKV (arXiv 2404.14469): the attention of the last queries, smoothed over neighbours."""
@@ -91,5 +103,5 @@ class Random:
 
 
 SCORERS: Final[dict[str, Scorer]] = {
-    "h2o": ColumnSums(), "snapkv": Window(), "recent": Recent(), "random": Random(),
+    "h2o": ColumnSums(), "observed": Observed(), "snapkv": Window(), "recent": Recent(), "random": Random(),
 }  # fmt: skip

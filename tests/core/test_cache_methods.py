@@ -141,6 +141,13 @@ def test_a_lot_does_not_change_with_what_else_is_held() -> None:
     assert not torch.equal(scorer.scores(Entries(none, none, places, 3)), scorer.scores(Entries(none, none, places, 4)))
 
 
+def test_observed_attention_is_the_mean_of_the_rows_that_see_an_entry() -> None:
+    attention = torch.randn(2, 9, 9).masked_fill(torch.ones(9, 9).triu(1).bool(), -torch.inf).softmax(-1)
+    sums, places = attention.sum(1), torch.arange(9, dtype=torch.int32).expand(2, -1)
+    means = torch.stack([attention[:, place:, place].mean(1) for place in range(9)], 1)
+    assert_close(METHODS["observed"].scoring.scores(Entries(sums, sums, places, 0)), means)
+
+
 def test_a_plan_comes_back_from_its_file_and_fits_other_prompts(tmp_path: Path) -> None:
     facts = {"name": "tiny", "config_sha256": "0" * 16}
     plan = make_plan(facts, 0.25, METHODS["meda"], [[0.1, 0.3, 0.35], [0.2, 0.2, 0.35]])
