@@ -22,7 +22,7 @@ from kv_process import Worker, ours, theirs
 from safetensors.torch import save_file
 
 from medpipe.core.kv.methods import METHODS
-from medpipe.core.kv.smoke import SmokeEncoder, byte_tokenizer, smoke_model
+from medpipe.core.kv.smoke import byte_tokenizer, smoke_model, smoke_prompts
 
 NEWER = os.environ.get("KVPRESS_NEWER", "kvpress-newer")
 PRESSES = (
@@ -39,7 +39,7 @@ def save_prompt(folder: Path) -> str:
     model.save_pretrained(folder)
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (160, 160, 3)).astype(np.uint8) for _ in range(4)]
-    prompt = SmokeEncoder(byte_tokenizer(), model.config).encode(QUESTION, images)
+    prompt = smoke_prompts(byte_tokenizer(), model.config).encode(QUESTION, images)
     place = folder / "prompt.safetensors"
     save_file({name: one.contiguous() for name, one in prompt.inputs.items()}, place)
     print(f"{prompt.tokens} tokens, {int(prompt.visual.sum())} of them of images.\n")

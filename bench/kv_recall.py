@@ -1,6 +1,6 @@
 """Recall under a budgeted cache: accuracy on key-value recall among image tokens, beside kvpress's presses.
 
-Usage: python bench/kv_recall.py FOLDER [ENV/bin/python] [--requests N]
+Usage: python bench/kv_recall.py [FOLDER] [--python ENV/bin/python] [--requests N], after `make recall`
 
 FOLDER is what `make recall` leaves: a small LLaVA, and prompts that it has not seen: six pictures of 64 tiles, of which
 four a picture say a letter and a digit, and a question which digit is beside a letter. Right is the whole answer, the
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -149,8 +150,8 @@ def best(right: Right, ratio: float, peer: bool) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("python", nargs="?")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parents[1] / "out/recall")
+    parser.add_argument("--python", default=os.environ.get("KVPRESS_PYTHON"))
     parser.add_argument("--requests", type=int, default=240)
     options = parser.parse_args()
     torch.set_num_threads(1)
