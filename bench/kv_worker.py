@@ -15,12 +15,13 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
-from kv_lines import Asked, load, serve
+from kv_lines import Asked, load, serve, timed
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import Cache, DynamicCache
 
 from medpipe.core.kv.attention_statistics import RowSettings
+from medpipe.core.kv.budget_layer import BudgetLayer
 from medpipe.core.kv.budgeted_cache import BudgetedCache, Compression
 from medpipe.core.kv.methods import METHODS
 from medpipe.core.kv.prompts import visual_tokens
@@ -40,6 +41,8 @@ def main() -> None:
     rows = RowSettings(stride=int(more[0]) if more else 1, causal="causal" in more)
     compression = None if name in ("full", "statistics") else Compression(METHODS[name], float(ratio))
     model = load(folder)
+    for name_of_own in ("watch", "attended"):
+        setattr(BudgetLayer, name_of_own, timed(getattr(BudgetLayer, name_of_own)))
 
     def opened(asked: Asked) -> tuple[Cache, AbstractContextManager[Any]]:
         own = name == "full"

@@ -20,7 +20,7 @@ from typing import Any
 
 # Also where no press is used: its memory is no press's.
 import kvpress
-from kv_lines import Asked, load, serve
+from kv_lines import Asked, load, serve, timed
 from torch import Tensor
 from transformers import Cache, DynamicCache
 
@@ -56,6 +56,8 @@ def main() -> None:
     model = load(folder, "eager" if any(one in name for one in EAGER) else "sdpa")
     layers = model.config.get_text_config(decoder=True).num_hidden_layers
     press = None if name == "full" else make_press(name, 1 - float(ratio), layers)
+    if press is not None:
+        press.forward_hook = timed(press.forward_hook)
     scores: list[Tensor] = []
     if hasattr(press, "score"):
         press.score = listen(press.score, scores)
