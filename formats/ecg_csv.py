@@ -45,7 +45,7 @@ def open_csv(path: str, fs: float | None) -> Ecg:
     head, _, body = _text(path).partition("\n")
     delimiter = max(_DELIMITERS, key=head.count)
     columns = _columns(head.rstrip("\r"), delimiter)
-    values = _numbers(body.rstrip(), delimiter, len(columns))
+    values = _numbers(body.rstrip(_blank(delimiter) + "\n"), delimiter, len(columns))
     if not len(values):
         raise FormatError("empty", "the table holds no row of samples")
     clock = [place for place, (name, _) in enumerate(columns) if name.lower() in _TIMES]
@@ -115,12 +115,18 @@ def _numbers(body: str, delimiter: str, width: int) -> NDArray[np.float64]:
     if values is None:
         empty = re.compile(rf"(?<![^{delimiter}])[ ]*(?=[{delimiter}\r]|$)")
         try:
-            values = _at_once([empty.sub("nan", line) if line.strip() else line for line in lines], delimiter)
+            blank = _blank(delimiter)
+            values = _at_once([empty.sub("nan", line) if line.strip(blank) else line for line in lines], delimiter)
         except ValueError:
             values = _cell_by_cell(lines, delimiter, width)
     if values.shape[1] != width:
         raise FormatError("bad-value", f"row 2 of the table has {values.shape[1]} cells, the header {width}")
     return values
+
+
+def _blank(delimiter: str) -> str:
+    """What a line may be of and be blank: tabs alone are empty cells where they stand between cells."""
+    return " \r" if delimiter == "\t" else " \r\t"
 
 
 def _at_once(lines: list[str], delimiter: str) -> NDArray[np.float64]:

@@ -103,6 +103,13 @@ def test_near_tables_never_crash(tmp_path: Path, text: str, fs: float | None) ->
     assert found.read(0, found.samples).shape == (len(found.leads), found.samples) and found.fs > 0
 
 
+@pytest.mark.parametrize("rows", ["1\t\n\t2\n\t\n", "\t\n1\t\n\t2\n", "\t2\n1\t"])
+def test_rows_of_tabs_are_rows_of_empty_cells(tmp_path: Path, rows: str) -> None:
+    found = open_csv(written(tmp_path, f"I\tII\n{rows}"), 100.0)
+    read = found.read(0, found.samples)
+    assert read.shape == (2, rows.strip("\n").count("\n") + 1) and np.isfinite(read).sum() == 2
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
 @given(
     hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.floats(width=32)),
