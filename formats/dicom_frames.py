@@ -26,7 +26,7 @@ _LONG_HEADER, _SHORT_HEADER = 12, 8
 _VIDEO = ("1.2.840.10008.1.2.4.10",)
 # What the pydicom of this writing has no name for.
 _LATER = {"1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression"}
-_DECODERS = ("pydicom", "pylibjpeg", "pyjpegls", "pillow")
+DECODERS = ("pydicom", "pylibjpeg", "pyjpegls", "pillow")
 _EXTENDED_12_BIT = "1.2.840.10008.1.2.4.51"
 _JPEG_12 = "; 12-bit JPEG needs the decoder pylibjpeg-libjpeg: pip install pylibjpeg-libjpeg"
 
@@ -91,7 +91,7 @@ class Frames:
         decoder = self._guarded(lambda: get_decoder(self.syntax))
         if not decoder.is_available:
             raise FormatError("unsupported", f"no decoder for {self._syntax_name()} is installed")
-        self._plugin = next((name for name in _DECODERS if name in decoder.available_plugins), "")
+        self._plugin = next((name for name in DECODERS if name in decoder.available_plugins), "")
         # GDCM ends the process where a stream is damaged: it is asked where there is nobody else, and in its own.
         self._fragile = not self._plugin and bool(decoder.available_plugins)
 
