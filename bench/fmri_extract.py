@@ -85,18 +85,19 @@ def ours(image: Path, mask: Path, table: Path, out: Path, *, cleaned: bool) -> d
     import isal.igzip_threaded  # noqa: F401
     import nibabel  # noqa: F401
 
-    from medpipe.cli.fmri_setup import Given, extract
+    from medpipe.cli.fmri_scan_options import ScanOptions
+    from medpipe.cli.fmri_setup import extract
+    from medpipe.cli.fmri_treatment import Treatment
     from medpipe.cli.options import RunOptions
 
-    given = Given(
-        mask=str(mask), labels=None, confounds=str(table) if cleaned else None, strategy="24p" if cleaned else None,
-        drop=0, scrub=None, detrend=("poly:1", f"cosine:{PERIOD}") if cleaned else (), low_pass=None, zscore=cleaned,
-        fwhm=None, tr=None, bad_voxels="zero", bids=None, subject=None, task=None, session=None, run=None, space=None,
-    )  # fmt: skip
+    given, treatment = ScanOptions(mask=str(mask)), Treatment()
+    if cleaned:
+        given = ScanOptions(mask=str(mask), confounds=str(table))
+        treatment = Treatment(strategy="24p", detrend=("poly:1", f"cosine:{PERIOD}"), zscore=True)
     # Freeing the blocks of an earlier round is not of this one.
     out.unlink(missing_ok=True)
     start = time.perf_counter()
-    code = extract("fmri-extract", RunOptions(inputs=[str(image)], output=str(out)), given)
+    code = extract("fmri-extract", RunOptions(inputs=[str(image)], output=str(out)), given, treatment)
     taken = time.perf_counter() - start
     if code:
         raise SystemExit(f"fmri-extract ended with {code}")
