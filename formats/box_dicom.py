@@ -36,6 +36,9 @@ def presentation_state(path: str, frame: int | None, boxes: Sequence[Scored], ve
     except FormatError:
         raise
     except (OSError, KeyError, TypeError, ValueError) as error:
+        if frame is not None and isinstance(error, TypeError):
+            said = f"no frame of a file of {image.SOPClassUID.name} can be referred to: images of that class have one"
+            raise FormatError("no-presentation-state", said) from None
         said = f"the image takes no presentation state ({type(error).__name__})"
         raise FormatError("no-presentation-state", said) from None
     except AttributeError as error:

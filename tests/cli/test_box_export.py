@@ -69,6 +69,15 @@ def test_what_cannot_be_written_is_said(run, tmp_path: Path, line: bytes, said: 
     assert not any((tmp_path / "states").glob("*")) if (tmp_path / "states").exists() else True
 
 
+def test_frames_of_a_class_of_single_images_are_named_as_such(run, tmp_path: Path) -> None:
+    image = dcmread(CT)
+    image.NumberOfFrames, image.PixelData = 2, 2 * image.PixelData
+    image.save_as(tmp_path / "two.dcm")
+    source = {"path": "two.dcm", "format": "dicom", "index": 1}
+    done = run("med-cat", "--boxes", "dicom", "-o", "states/", stdin=record(source=source), cwd=tmp_path)
+    assert done.returncode == 1 and b"no frame of a file of CT Image Storage can be referred to" in done.stderr
+
+
 def test_an_image_without_a_box_has_an_empty_state(run, tmp_path: Path) -> None:
     done = run("med-cat", "--boxes", "dicom", "-o", "states/", stdin=record(boxes=[]), cwd=tmp_path)
     assert done.returncode == 0 and "GraphicAnnotationSequence" not in dcmread(tmp_path / "states/a.dcm")
