@@ -47,17 +47,26 @@ class Bench:
             found = self._apart(request, one)
             named = {"id": f"{record['id']}#{one.method.name}-{one.ratio:g}", "method": one.method.name}
             yield light(record) | named | {"ratio": one.ratio} | found | _gain(full["cost"], found["cost"])
+        found = self._apart(request, FULL, int8=True)
+        yield (
+            light(record)
+            | {"id": f"{record['id']}#int8", "method": "int8", "ratio": 1.0}
+            | found
+            | _gain(full["cost"], found["cost"])
+        )
 
-    def _apart(self, request: Request, compression: Compression) -> Record:
+    def _apart(self, request: Request, compression: Compression, *, int8: bool = False) -> Record:
         """One method in a new process. InputError as there; Fatal when the process died."""
         # Not forked: libraries that have threads do not survive it, and memory would be shared.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=context) as pool:
-            asked = (self.model, self.device, request, compression, self.rows, self.timing)
+            asked = (self.model, self.device, request, compression, self.rows, self.timing, int8)
             try:
                 found: Record | tuple[str, str] = pool.submit(_timed, *asked).result()
             except BrokenProcessPool:
-                raise Fatal(SOFTWARE, f"the process of {compression.method.name} died (out of memory?)") from None
+                raise Fatal(
+                    SOFTWARE, f"the process of {'int8' if int8 else compression.method.name} died (out of memory?)"
+                ) from None
             except ModelError as error:
                 raise Fatal(UNAVAILABLE, str(error)) from None
         if isinstance(found, tuple):
@@ -75,12 +84,12 @@ def open_bench(settings: dict[str, Any], device: str, read: ReadOptions) -> Benc
 
 
 def _timed(
-    model: str, device: str, request: Request, compression: Compression, rows: RowSettings, timing: Timing
+    model: str, device: str, request: Request, compression: Compression, rows: RowSettings, timing: Timing, int8: bool
 ) -> Record | tuple[str, str]:
     decoder = open_decoder(model, device)
     try:
         prompt = decoder.prompts.encode(request.prompt, request.images)
-        found = cost(decoder, prompt, compression, rows, timing)
+        found = cost(decoder, prompt, compression, rows, timing, int8=int8)
     except InputError as error:
         return error.kind, str(error)
     visual = int(prompt.visual.sum())

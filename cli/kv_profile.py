@@ -69,8 +69,8 @@ def measure(
 ) -> int:
     """Measure a prompt's attention layer by layer: entropy, mass between text and image, sinks, coverage, bytes.
 
-    Requests are JSON Lines with prompt, images (paths, or records of med-cat) and answer. Entropies are in nats.
-    Nothing is dropped, and no n x n matrix is made.
+    Requests are JSON Lines with prompt, images (paths, or records of med-cat) and answer. Images stand before the text,
+    or each where the prompt says <image>. Entropies are in nats. Nothing is dropped, and no n x n matrix is made.
     """
     settings = {"model": model, "stride": stride, "causal": entropy == Entropy.causal, "per_head": per_head}
 
@@ -186,8 +186,8 @@ def bench(
 ) -> int:
     """Time methods and weigh them: prefill, statistics, choice, decoding, peak memory, each in a process of its own.
 
-    One record a request, ratio and method, the full cache first. Beside every speed-up stands its ceiling, weights and
-    cache over weights and kept cache; and the length of output from which on the compression pays.
+    One record a request, ratio and method, the full cache first and one in int8 last. Beside every speed-up stands its
+    ceiling, weights and cache over weights and kept cache; and the length of output from which on the compression pays.
     """
     methods, ratios = _chosen(method or ["meda", "snapkv"], ratio or [0.2])
     if run.jobs not in (None, 1):
@@ -261,6 +261,7 @@ def _run(
         raise typer.BadParameter("--resume goes without what is of the whole stream: --summary and plan --plan")
     from medpipe.cli.kv_summary import Watch
     from medpipe.cli.process import one_by_one
+    from medpipe.cli.publish import make_folder
     from medpipe.cli.runner import Job, run_job
     from medpipe.cli.target import choose
 
@@ -270,6 +271,8 @@ def _run(
         made, label = open_with(read)
         return one_by_one(made), label
 
+    if plan_file is not None and verb == "plan":
+        make_folder(plan_file)
     watch = Watch(verb)
     target = watch.target(choose(run.output, None)) if summary or plan_file is not None else None
     code = run_job(Job(f"{NAME} {verb}", run, prepare, settings, read=read, target=target))

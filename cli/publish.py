@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import suppress
@@ -28,6 +29,17 @@ def followed(output: str) -> str:
 def is_device(output: str) -> bool:
     """Whether a pipe or device stands there, which must be written to and not replaced."""
     return output != "-" and os.path.exists(output) and not os.path.isfile(output) and not os.path.isdir(output)
+
+
+def make_folder(output: str) -> None:
+    """The folder of a file that is to be written at a run's end, tried before its beginning. Fatal 74."""
+    folder = Path(followed(output)).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Fatal(WRITE_FAILED, f"{output}: {error.strerror}") from None
+    if not os.access(folder, os.W_OK):
+        raise Fatal(WRITE_FAILED, f"{output}: {os.strerror(errno.EACCES)}")
 
 
 def write_whole(content: bytes, output: str) -> None:

@@ -96,7 +96,10 @@ def draw_sweep(records: Iterable[Record], title: str, view: View, kind: str) -> 
         Measure("top 1", "same likeliest token", share=True),
         Measure("NLL", "change of NLL, nats a token"),
     ]
-    if any(one.means["exact"] is not None for one in tried):
+    if any(one.means["exact"] for one in tried):
+        measures.append(Measure("exact", "answers that match exactly", share=True))
+    elif any(one.means["ROUGE-L"] is not None for one in tried):
+        # Of long answers none is ever met exactly.
         measures.append(Measure("ROUGE-L", "ROUGE-L of the answer", share=True))
     requests = max(one.requests for one in tried)
     said = f"{requests} requests, bands: 95 % of bootstrap draws of them" if requests > 1 else "1 request"

@@ -18,6 +18,7 @@ from medpipe.core.kv.attention_statistics import RowSettings
 from medpipe.core.kv.budgeted_cache import BudgetedCache, Compression
 from medpipe.core.kv.continuation import prefill
 from medpipe.core.kv.decoder import Decoder
+from medpipe.core.kv.int8_cache import Int8Cache
 from medpipe.core.kv.methods import METHODS
 from medpipe.core.kv.prompts import Prompt
 
@@ -34,13 +35,14 @@ class Timing:
 
 
 def cost(
-    decoder: Decoder, prompt: Prompt, compression: Compression, rows: RowSettings, timing: Timing
+    decoder: Decoder, prompt: Prompt, compression: Compression, rows: RowSettings, timing: Timing, *, int8: bool = False
 ) -> dict[str, Any]:
     """Seconds, milliseconds a token, and bytes.
 
     `prefill_s` is all of it: reading the prompt, statistics and choice; `statistics_s` is what reading with statistics
     takes beyond reading alone, `compression_s` the choice, once measured. `peak_bytes` is what memory rose by beyond
-    the loaded model, from the first prompt to the last token, before anything is repeated. Raises InputError.
+    the loaded model, from the first prompt to the last token, before anything is repeated. With `int8` what is kept is
+    held in eight bits. Raises InputError.
     """
 
     def empty(wanted: Compression | None) -> BudgetedCache:
@@ -51,13 +53,16 @@ def cost(
         prefill(decoder, prompt, cache)
         return cache
 
+    def held() -> BudgetedCache | Int8Cache:
+        return Int8Cache(read(compression)) if int8 else read(compression)
+
     before = _reset_peak(decoder.device)
-    cache = read(compression)
+    cache = held()
     after_prefill = cache.kv_bytes()
     steps = _decode(decoder, cache, timing.tokens)
     peak = _peak(decoder.device) - before
     alone = _median(decoder, timing.repeats, lambda: read(FULL))
-    whole = _median(decoder, timing.repeats, lambda: read(compression))
+    whole = _median(decoder, timing.repeats, held)
     found = {
         "prefill_s": whole, "prefill_full_s": alone, "overhead_s": whole - alone, "decode_ms_p50": steps[0],
         "decode_ms_p95": steps[1], "peak_bytes": peak, "kv_bytes_prefill": after_prefill[0],
@@ -72,7 +77,7 @@ def cost(
 
 
 @torch.inference_mode()
-def _decode(decoder: Decoder, cache: BudgetedCache, tokens: int) -> tuple[float, float]:
+def _decode(decoder: Decoder, cache: BudgetedCache | Int8Cache, tokens: int) -> tuple[float, float]:
     """Milliseconds a token, median and 95th percentile; which token it is does not matter."""
     asked = torch.zeros(1, 1, dtype=torch.long, device=decoder.device)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medpipe.core.errors import InputError
+from medpipe.core.kv.placement import PLACE, Parts, arranged, in_order, inline, turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,10 @@ class PromptEncoder(Protocol):
     """Makes prompts for one model."""
 
     def encode(self, text: str, images: Sequence[NDArray[np.uint8]]) -> Prompt:
-        """Images [rows, columns] or [rows, columns, 3] before the text. Raises InputError."""
+        """Images [rows, columns] or [rows, columns, 3], each at its `<image>` in the text, else before it.
+
+        Raises InputError.
+        """
         ...
 
 
@@ -87,22 +91,36 @@ class VisionEncoder:
 
     def encode(self, text: str, images: Sequence[NDArray[np.uint8]]) -> Prompt:
         """See PromptEncoder."""
-        refuse_marks(self.processor.tokenizer, self.config, text)
         shown = pictures(images)
+        parts = arranged(text, shown)
+        refuse_marks(self.processor.tokenizer, self.config, parts)
         try:
-            made = self._read(text, shown)
+            made = self._read(parts, shown, placed=PLACE in text)
         except ValueError as error:
             raise _unread(error) from None
         inputs = {name: one for name, one in made.items() if name != "attention_mask" and isinstance(one, Tensor)}
         return Prompt(inputs, visual_tokens(self.config, _some(inputs["input_ids"])[0]), len(shown))
 
-    def _read(self, text: str, shown: Sequence[PIL.Image.Image]) -> Any:
-        if getattr(self.processor, "chat_template", None):
-            return self.processor.apply_chat_template(
-                _turn(text, shown), add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
-            )
-        placed = "".join(f"{self.processor.image_token}\n" for _ in shown) + text
-        return self.processor(text=[placed], images=shown or None, return_tensors="pt")
+    def _read(self, parts: Parts, shown: Sequence[PIL.Image.Image], *, placed: bool) -> Any:
+        given = {"images": shown or None, "return_tensors": "pt"}
+        if not getattr(self.processor, "chat_template", None):
+            return self.processor(text=[inline(parts, self.processor.image_token + "\n" * (not placed))], **given)
+        if placed:
+            said = self._turned(parts)
+            special = not said.startswith(self.processor.tokenizer.bos_token or "\0")
+            return self.processor(text=[said], add_special_tokens=special, **given)
+        return self.processor.apply_chat_template(
+            turn(parts), add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+        )
+
+    def _turned(self, parts: Parts) -> str:
+        """By the chat template; some write all images first: for them the image's token stands in the text."""
+        mark = self.processor.image_token
+        for one in (parts, [inline(parts, mark)]):
+            said = str(self.processor.apply_chat_template(turn(one), add_generation_prompt=True, tokenize=False))
+            if in_order(said, parts, mark):
+                return said
+        raise InputError("bad-template", f"the chat template does not keep the order of text and {PLACE}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +136,9 @@ class GridEncoder:
 
     def encode(self, text: str, images: Sequence[NDArray[np.uint8]]) -> Prompt:
         """See PromptEncoder."""
-        refuse_marks(self.tokenizer, self.config, text)
         shown = pictures(images)
+        parts = arranged(text, shown)
+        refuse_marks(self.tokenizer, self.config, parts)
         inputs = self._grids(shown) if shown else {}
         counts = iter(
             [int(grid.prod()) // self.image_processor.merge_size**2 for grid in inputs.get("image_grid_thw", [])]
@@ -127,11 +146,11 @@ class GridEncoder:
         names = ("vision_start_token_id", "image_token_id", "vision_end_token_id")
         start, image, end = (self.tokenizer.convert_ids_to_tokens(getattr(self.config, name)) for name in names)
         if self.tokenizer.chat_template:
-            placed = self.tokenizer.apply_chat_template(_turn(text, shown), add_generation_prompt=True, tokenize=False)
+            placed = self.tokenizer.apply_chat_template(turn(parts), add_generation_prompt=True, tokenize=False)
         else:
-            placed = f"{start}{image}{end}" * len(shown) + text
-        if placed.count(image) != len(shown):
-            raise InputError("bad-template", f"the chat template places {placed.count(image)} of {len(shown)} images")
+            placed = inline(parts, f"{start}{image}{end}")
+        if not in_order(placed, parts, image):
+            raise InputError("bad-template", "the chat template does not place each image once, where it is meant")
         placed = re.sub(re.escape(image), lambda _: image * next(counts), placed)
         tokens = _some(self.tokenizer(placed, add_special_tokens=False, return_tensors="pt")["input_ids"])
         visual = visual_tokens(self.config, tokens[0])
@@ -144,20 +163,17 @@ class GridEncoder:
             raise _unread(error) from None
 
 
-def refuse_marks(tokenizer: Any, config: Any, text: str) -> None:
+def refuse_marks(tokenizer: Any, config: Any, parts: Parts) -> None:
     """Raises InputError for a text in which a token of an image stands: it would be taken for one."""
     names = ("image_token_id", "video_token_id")
     marks = {found for name in names if (found := getattr(config, name, None)) is not None}
-    there = marks.intersection(tokenizer(text, add_special_tokens=False)["input_ids"])
-    if there:
-        shown = tokenizer.convert_ids_to_tokens(there.pop())
-        raise InputError("image-token", f"the prompt has {shown} in it: images go under images, and before the text")
-
-
-def _turn(text: str, shown: Sequence[PIL.Image.Image]) -> list[dict[str, Any]]:
-    """A conversation of one turn, as chat templates take it."""
-    said = [{"type": "text", "text": text}] if text else []
-    return [{"role": "user", "content": [*({"type": "image", "image": one} for one in shown), *said]}]
+    for said in parts:
+        if not isinstance(said, str):
+            continue
+        there = marks.intersection(tokenizer(said, add_special_tokens=False)["input_ids"])
+        if there:
+            shown = tokenizer.convert_ids_to_tokens(there.pop())
+            raise InputError("image-token", f"the prompt has {shown} in it: where an image stands is said by {PLACE}")
 
 
 def _unread(error: ValueError) -> InputError:

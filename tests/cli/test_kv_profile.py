@@ -165,7 +165,8 @@ def test_requests_at_the_edge_are_answered_or_refused_in_words(run: Run, folder:
         {"id": "images alone", "prompt": "", "images": ["0.png"]},
         {"id": "blank", "prompt": "What?", "answer": " "},
         {"id": "nothing", "prompt": ""},
-        {"id": "marked", "prompt": "<image> What?", "images": ["0.png"]},
+        {"id": "marked", "prompt": "<video> What?", "images": ["0.png"]},
+        {"id": "places", "prompt": "<image> and <image>?", "images": ["0.png"]},
         {"id": "thin", "prompt": "What?", "images": ["thin.png"]},
         {"id": "table", "prompt": "What?", "images": ["requests.jsonl"]},
         {"id": "folder", "prompt": "What?", "images": ["0.png", "."]},
@@ -177,8 +178,9 @@ def test_requests_at_the_edge_are_answered_or_refused_in_words(run: Run, folder:
     assert made["images alone#meda-0.5"]["n_visual"] > 10 and "exact_match" not in made["blank#meda-0.5"]
     said = {name: one["error"]["message"] for name, one in made.items() if "error" in one}
     for name, words in (
-        ("nothing", "no prompt"), ("marked", "has <image> in it"), ("thin", "aspect ratio"),
-        ("table", "requests.jsonl is no image"), ("folder", ".: a folder"), ("key", "paths go under images"),
+        ("nothing", "no prompt"), ("marked", "in it: where an image stands"), ("places", "2 <image> for 1 images"),
+        ("thin", "aspect ratio"), ("table", "requests.jsonl is no image"), ("folder", ".: a folder"),
+        ("key", "paths go under images"),
     ):  # fmt: skip
         assert words in said.pop(name)
     assert not said
@@ -212,8 +214,13 @@ def test_costs_stand_beside_the_full_cache_and_their_ceiling(run: Run, folder: P
     line = json.dumps(REQUESTS[0]).encode() + b"\n"
     options = ("bench", "--model", "smoke", "--method", "snapkv", "--tokens", "3", "--repeats", "1", "--summary")
     done = run("kv-profile", *options, stdin=line, cwd=folder)
-    full, found = records(done.stdout).values()
-    assert (full["id"], found["id"]) == ("two#full", "two#snapkv-0.2") and b"ceiling" in done.stderr
+    full, found, eight = records(done.stdout).values()
+    assert [one["id"] for one in (full, found, eight)] == ["two#full", "two#snapkv-0.2", "two#int8"]
+    # A float32 is four bytes; a vector of 16 in int8 has a scale beside it.
+    assert (
+        eight["cost"]["kv_bytes_end"] == full["cost"]["kv_bytes_end"] * (16 + 4) / (16 * 4)
+        and b"ceiling" in done.stderr
+    )
     assert all(full["cost"][name] > 0 for name in ("prefill_s", "decode_ms_p50", "peak_bytes", "weight_bytes"))
     weights, whole, kept = full["cost"]["weight_bytes"], full["cost"]["kv_bytes_end"], found["cost"]["kv_bytes_end"]
     assert (
@@ -229,6 +236,7 @@ def test_costs_stand_beside_the_full_cache_and_their_ceiling(run: Run, folder: P
         (("plan", "--ratio", "nan"), 2, "above 0 and at most 1"),
         (("plan", "--method", "best"), 2, "--method best"),
         (("plan", "--method", "meda,h2o", "--plan", "x.json"), 2, "one method"),
+        (("plan", "--plan", "requests.jsonl/plan.json"), 74, "requests.jsonl/plan.json"),
         (("sweep", "--merge", "soup"), 2, "no merger soup"),
         (("sweep", "--plan", "absent.json"), 66, "absent.json"),
         (("sweep", "--plan", "requests.jsonl"), 65, "requests.jsonl"),

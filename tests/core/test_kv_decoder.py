@@ -96,6 +96,30 @@ def test_rouge_l_is_f1_of_what_is_common_in_order() -> None:
     assert rouge_l([], []) == 1 and rouge_l([], ["a"]) == rouge_l(["a"], []) == 0
 
 
+# As that of LLaVA 1.5: whatever their order, images are written first.
+IMAGES_FIRST = (
+    "{% for m in messages %}{% for c in m.content if c.type == 'image' %}<image>{% endfor %}"
+    "{% for c in m.content if c.type == 'text' %}{{ c.text }}{% endfor %}{% endfor %}"
+)
+
+
+def _runs(visual: torch.Tensor) -> list[int]:
+    """Lengths of text and images, by turns."""
+    return torch.unique_consecutive(visual, return_counts=True)[1].tolist()
+
+
+def test_images_stand_where_the_prompt_says(smoke: Decoder) -> None:
+    shown = [PIXELS, PIXELS[..., 0]]
+    first = _runs(smoke.prompts.encode("<image><image>One and two?", shown).visual)
+    assert first == _runs(smoke.prompts.encode("One and two?", shown).visual)
+    one = first[1]
+    # Beside each image its start and its end.
+    assert _runs(smoke.prompts.encode("One <image> and two <image>?", shown).visual) == [5, one, 11, one, 2]
+    for text in ("<image>?", "<image><image><image>?"):
+        with pytest.raises(InputError, match="for 2 images"):
+            smoke.prompts.encode(text, shown)
+
+
 def test_a_folder_of_llava_is_opened_with_its_processor(tmp_path: Path) -> None:
     from transformers import LlavaProcessor
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
@@ -110,6 +134,11 @@ def test_a_folder_of_llava_is_opened_with_its_processor(tmp_path: Path) -> None:
     LlavaProcessor(image, tokenizer, patch_size=4, vision_feature_select_strategy="default", image_token="<image>",
                    num_additional_image_tokens=1).save_pretrained(tmp_path)  # fmt: skip
     decoder = open_decoder(str(tmp_path))
+    for template in (None, IMAGES_FIRST):
+        decoder.prompts.processor.chat_template = template
+        placed = decoder.prompts.encode("One <image>, two <image>: which?", [PIXELS, PIXELS])
+        assert _runs(placed.visual) == [4, 16, 6, 16, 8]
+    decoder.prompts.processor.chat_template = None
     prompt = decoder.prompts.encode("What?", [PIXELS])
     assert int(prompt.visual.sum()) == 16 and prompt.images == 1
     cache = BudgetedCache(decoder.model, Compression(METHODS["meda"], 0.5), prompt.visual)
@@ -134,7 +163,7 @@ def test_a_folder_of_qwen2_vl_needs_no_processor_of_videos(smoke: Decoder, tmp_p
     alone = smoke.prompts.encode("What?!", [PIXELS])
     assert torch.equal(templated.inputs["input_ids"], alone.inputs["input_ids"])
     opened.tokenizer.chat_template = "no place for it"
-    with pytest.raises(InputError, match="places 0 of 1 images"):
+    with pytest.raises(InputError, match="does not place each image"):
         opened.prompts.encode("What?", [PIXELS])
 
 
