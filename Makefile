@@ -28,7 +28,7 @@ demo: $(VENV)/.ready
 	@PATH="$(abspath $(BIN)):$$PATH" sh bench/demo.sh $(OUT)
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow

@@ -1,17 +1,18 @@
 """The default checkpoint's network, ten-fold by patient over every recording here, conditions asked for by name.
 
 No figure of this table has chosen anything: settings are those of `make checkpoint`, which were found within its own
-training folds. A fold takes one network (the shipped checkpoint adds soft targets and calibration). `no masking` is
-the same recipe with every lead in every training window. The ridge on spectra and lead correlations learns from the
-same folds. A constant has 0.500 everywhere. Brackets: 95 % intervals from 1,000 bootstrap samples of the patients,
-seed 0; differences are paired. Finer classes with at least 10 positives, records of unknown truth left out. Run only
-when named: about an hour on two cores.
+training folds. A fold takes one network; `soft targets` is with those of the shipped checkpoint too, five networks a
+fold. `no masking` is the same recipe with every lead in every training window. The ridge on spectra and lead
+correlations learns from the same folds. A constant has 0.500 everywhere. Brackets: 95 % intervals from 1,000 bootstrap
+samples of the patients, seed 0; differences are paired. Finer classes with at least 10 positives, records of unknown
+truth left out, without soft targets. Run only when named: about an hour on two cores, with --soft four more.
 
-Usage: python bench/tenfold.py [FOLDER], MEDPIPE_DATA set; a second run goes on from what is in FOLDER
+Usage: python bench/tenfold.py [--soft] [FOLDER], MEDPIPE_DATA set; a second run goes on from what is in FOLDER
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import sys
 from collections.abc import Sequence
@@ -84,14 +85,22 @@ def finer(recordings: Recordings, logits: np.ndarray, side: TextSide) -> None:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "out/tenfold"
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--soft", action="store_true", help="with soft targets too")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parents[1] / "out/tenfold")
+    options = parser.parse_args()
+    folder = options.folder
     with contextlib.redirect_stdout(sys.stderr):
-        masked = judged(Variant(), folder / "masked")
-        unmasked = judged(Variant(masking=False), folder / "unmasked")
+        variants = {
+            "text query": judged(Variant(), folder / "masked"),
+            "text query, no masking": judged(Variant(masking=False), folder / "unmasked"),
+        }
+        if options.soft:
+            variants["text query, soft targets"] = judged(Variant(soft=True), folder / "soft")
     recordings, side = everyone(), TextSide()
     print(f"{len(recordings.x)} recordings of {len(np.unique(recordings.patients))} patients\n")
-    superclasses(recordings, {"text query": masked, "text query, no masking": unmasked}, side)
-    finer(recordings, masked, side)
+    superclasses(recordings, variants, side)
+    finer(recordings, variants["text query"], side)
 
 
 if __name__ == "__main__":

@@ -72,13 +72,13 @@ def measure(
     Requests are JSON Lines with prompt, images (paths, or records of med-cat) and answer. Images stand before the text,
     or each where the prompt says <image>. Entropies are in nats. Nothing is dropped, and no n x n matrix is made.
     """
-    settings = {"model": model, "stride": stride, "causal": entropy == Entropy.causal, "per_head": per_head}
+    settings = _settings(model, stride, entropy, voi, per_head=per_head)
 
     def prepare(read: ReadOptions) -> Prepared:
         profiling = _open(run, settings, read)
         return profiling.measure, profiling.label
 
-    return _run("measure", run, settings | {"voi": voi}, prepare, summary=summary)
+    return _run("measure", run, settings, prepare, summary=summary)
 
 
 def plan(
@@ -104,7 +104,7 @@ def plan(
     methods, ratios = _chosen(method or ["meda"], ratio or [0.2])
     if plan_file is not None and (len(methods) > 1 or len(ratios) > 1):
         raise typer.BadParameter("--plan is of one method at one ratio")
-    settings = {"model": model, "stride": stride, "causal": entropy == Entropy.causal, "per_head": per_head}
+    settings = _settings(model, stride, entropy, voi, per_head=per_head, methods=methods, ratios=ratios)
 
     def prepare(read: ReadOptions) -> Prepared:
         from medpipe.cli.kv_profiling import compressions_of
@@ -113,7 +113,6 @@ def plan(
         compressions = compressions_of(profiling.decoder, methods, ratios)
         return lambda record: profiling.plan(record, compressions), profiling.label
 
-    settings |= {"methods": methods, "ratios": ratios, "voi": voi}
     return _run("plan", run, settings, prepare, summary=summary, plan_file=plan_file)
 
 
@@ -154,10 +153,12 @@ def sweep(
 
     methods, ratios = _chosen(method or ["meda"], ratio or [0.5, 0.2, 0.1])
     methods = list(dict.fromkeys([*methods, *CONTROLS]))
-    settings: dict[str, Any] = {"model": model, "stride": stride, "causal": entropy == Entropy.causal}
     if target is not None and every is None:
         raise typer.BadParameter("--target goes with --every: how far above it a layer may grow")
-    settings |= {"tokens": tokens, "every": every, "target": target}
+    settings = _settings(
+        model, stride, entropy, voi, tokens=tokens, every=every, target=target, methods=methods, ratios=ratios,
+        merge=merge, plan=plan_file,
+    )  # fmt: skip
 
     def prepare(read: ReadOptions) -> Prepared:
         from medpipe.cli.kv_profiling import compressions_of
@@ -166,7 +167,6 @@ def sweep(
         compressions = compressions_of(profiling.decoder, methods, ratios, merge, plan_file)
         return lambda record: profiling.sweep(record, compressions), profiling.label
 
-    settings |= {"methods": methods, "ratios": ratios, "merge": merge, "plan": plan_file, "voi": voi}
     return _run("sweep", run, settings, prepare, summary=summary)
 
 
@@ -192,8 +192,7 @@ def bench(
     methods, ratios = _chosen(method or ["meda", "snapkv"], ratio or [0.2])
     if run.jobs not in (None, 1):
         raise typer.BadParameter("bench runs one process at a time: they would be in each other's way")
-    settings = {"model": model, "stride": stride, "causal": entropy == Entropy.causal, "tokens": tokens}
-    settings |= {"repeats": repeats, "methods": methods, "ratios": ratios, "voi": voi}
+    settings = _settings(model, stride, entropy, voi, tokens=tokens, repeats=repeats, methods=methods, ratios=ratios)
 
     def prepare(read: ReadOptions) -> Prepared:
         from medpipe.cli.kv_bench import open_bench
@@ -240,6 +239,11 @@ def _chosen(methods: list[str], ratios: list[float]) -> tuple[list[str], list[fl
         if not 0 < ratio <= 1:
             raise typer.BadParameter(f"--ratio {ratio:g}: the fraction kept is above 0 and at most 1")
     return list(dict.fromkeys(names)), list(dict.fromkeys(ratios))
+
+
+def _settings(model: str, stride: int, entropy: Entropy, voi: str, **more: Any) -> dict[str, Any]:
+    """What tells this run from another, for those who resume it."""
+    return {"model": model, "stride": stride, "causal": entropy == Entropy.causal, "voi": voi, **more}
 
 
 def _open(run: RunOptions, settings: dict[str, Any], read: ReadOptions) -> Profiling:

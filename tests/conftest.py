@@ -15,10 +15,19 @@ from warm import Warm
 # Commands are started a thousand times here: their modules are compiled once.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Every core has a worker already.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 BIN = Path(sys.executable).parent
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
 TIMEOUT = 300
 WARM = Warm()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first: begun last, it would be waited for alone."""
+    items.sort(key=lambda item: item.path.name != "test_readme.py")
 
 
 @pytest.fixture(scope="session")
