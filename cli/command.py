@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from medpipe.cli.exits import CLOSED_PIPE, WORK_LEFT, WRITE_FAILED, Fatal
-from medpipe.cli.options import RunOptions
+from medpipe.cli.options import SharedOptions
 
 # What a numerical library would start on its own: one thread a job keeps results and neighbours undisturbed.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -28,14 +28,17 @@ Body = Callable[..., int]
 
 
 def plain_command(name: str, body: Body) -> typer.Typer:
-    """A command of the options that `body` names; its docstring is the help, its result the exit code."""
+    """A command of the options that `body` names; its docstring is the help, its result the exit code.
+
+    A parameter of a kind of `SharedOptions` stands for all of these, before and behind the body's own.
+    """
     return _app(name, body, *_shaped(body))
 
 
 def command_group(name: str, summary: str, bodies: dict[str, Body], alone: Body | None = None) -> typer.Typer:
     """A command of subcommands, `NAME SUBCOMMAND [OPTIONS]`; `alone` is what NAME by itself does, else help.
 
-    A body with a parameter `run` is record to record, as in `record_command`.
+    Bodies are as those of `plain_command`.
     """
     group = typer.Typer(
         name=name, help=summary, no_args_is_help=alone is None, invoke_without_command=alone is not None, **_PLAIN
@@ -60,18 +63,23 @@ def record_command(name: str, body: Body) -> typer.Typer:
 
 
 def _shaped(body: Body) -> tuple[list[inspect.Parameter], Callable[[dict[str, Any]], int]]:
-    """A body's parameters, the shared ones among them where it takes `run`, and how it is called with their values."""
+    """A body's parameters, shared ones among them where it takes such, and how it is called with their values."""
     own = _own_parameters(body)
-    if all(one.name != "run" for one in own):
+    taken = next((one for one in own if _is_shared(one.annotation)), None)
+    if taken is None:
         return own, lambda values: body(**values)
-    shared = RunOptions.parameters()
+    kind, shared = taken.annotation, taken.annotation.parameters()
 
     def call(values: dict[str, Any]) -> int:
-        run = RunOptions(**{one.name: values.pop(one.name) for one in shared})
-        run.check()
-        return body(run, **values)
+        given = kind(**{one.name: values.pop(one.name) for one in shared})
+        given.check()
+        return body(**{taken.name: given}, **values)
 
-    return [shared[0], *(one for one in own if one.name != "run"), *shared[1:]], call
+    return [shared[0], *(one for one in own if one is not taken), *shared[1:]], call
+
+
+def _is_shared(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, SharedOptions)
 
 
 def _own_parameters(body: Body) -> list[inspect.Parameter]:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from medpipe.cli import train_options
 from medpipe.cli.command import execute, plain_command
+from medpipe.cli.train_options import TrainingOptions
 
 NAME = "fmri-train"
 
@@ -22,20 +22,19 @@ class Stage(StrEnum):
 
 
 def fmri_train(
+    training: TrainingOptions,
     inputs: Annotated[
         list[str] | None, typer.Argument(metavar="WINDOWS", help="Streams of fmri-align.", show_default=False)
     ] = None,
     stage: Annotated[
         Stage, typer.Option("--stage", help="text first, without responses, then brain; or ridge, the baseline.")
     ] = ...,  # type: ignore[assignment]
-    output: train_options.Output = ...,  # type: ignore[assignment]
     preset: Annotated[
         str | None,
         typer.Option(
             "--preset", metavar="NAME", help="bp-gpt, bp-gpt-released, bp-gpt-fixed (default); of ridge tang."
         ),
     ] = None,
-    changes: train_options.Changes = None,
     lm: Annotated[
         str | None,
         typer.Option(
@@ -66,19 +65,6 @@ def fmri_train(
     files_from: Annotated[
         str | None, typer.Option("--files-from", metavar="FILE", help="Read the streams' paths from FILE.")
     ] = None,
-    epochs: train_options.Epochs = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", metavar="N", min=1, help="Of one process.")] = None,
-    seed: train_options.Seed = None,
-    max_steps: train_options.MaxSteps = None,
-    validate_every: Annotated[
-        int | None, typer.Option("--validate-every", metavar="N", min=1, help="Steps between. Default: every epoch.")
-    ] = None,
-    device: train_options.Device = "cpu",
-    threads: train_options.Threads = None,
-    compile_it: train_options.Compile = False,
-    checkpoint_every: train_options.CheckpointEvery = None,
-    resume: train_options.Resume = False,
-    quiet: train_options.Quiet = False,
 ) -> int:
     """Train BP-GPT: a language model that writes what was heard behind a prompt of vectors. Or fit its baseline.
 
@@ -92,26 +78,22 @@ def fmri_train(
     their volumes. FOLDER gets the models; metrics.jsonl scores stories that were held out.
     """
     from medpipe.cli.fmri_training import FmriRun, train
-    from medpipe.cli.training_loop import LoopOptions
 
-    loop = LoopOptions(
-        output=output, max_steps=max_steps, device=device, threads=threads, compile=compile_it,
-        checkpoint_every=checkpoint_every, validate_every=validate_every, resume=resume, quiet=quiet,
-    )  # fmt: skip
     ridge = stage is Stage.ridge
     run = FmriRun(
         inputs=inputs or [], files_from=files_from, stage=str(stage),
         preset=preset or ("tang" if ridge else "bp-gpt-fixed"),
-        changes=train_options.changed(changes, epochs=epochs, batch=batch_size, seed=seed), lm=lm, bert=bert,
-        text=text, test=test or [], validation=validation, loop=loop,
+        changes=training.settings(), lm=lm, bert=bert,
+        text=text, test=test or [], validation=validation, loop=training,
     )  # fmt: skip
     if not ridge:
         return train(NAME, run)
     from medpipe.cli.fmri_ridge_training import train_ridge
 
     given = {
-        "--bert": bert, "--epochs": epochs, "--batch-size": batch_size, "--max-steps": max_steps, "--resume": resume,
-        "--validate-every": validate_every, "--checkpoint-every": checkpoint_every, "--compile": compile_it,
+        "--bert": bert, "--epochs": training.epochs, "--batch-size": training.batch_size,
+        "--max-steps": training.max_steps, "--resume": training.resume, "--validate-every": training.validate_every,
+        "--checkpoint-every": training.checkpoint_every, "--compile": training.compile,
     }  # fmt: skip
     return train_ridge(NAME, run, [name for name, value in given.items() if value])
 

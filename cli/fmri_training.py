@@ -15,8 +15,8 @@ from medpipe.cli.fmri_story_split import StorySplit, counted, guard_tests, seen_
 from medpipe.cli.fmri_window_index import Window, WindowIndex, read_windows
 from medpipe.cli.fmri_window_source import read_responses, window_batches
 from medpipe.cli.signals import StopRequest
-from medpipe.cli.train_options import overridden
-from medpipe.cli.training_loop import LoopOptions, Teller, draw, run_training, say
+from medpipe.cli.train_options import TrainingOptions, overridden
+from medpipe.cli.training_loop import Teller, draw, for_loop, run_training, say
 from medpipe.cli.training_text import text_vectors
 from medpipe.core.fmri.bpgpt_folder import BpGpt, new_prompt, open_bpgpt
 from medpipe.core.fmri.bpgpt_objective import BrainObjective, TextObjective
@@ -49,7 +49,7 @@ class FmriRun:
     text: str | None
     test: list[str]
     validation: str | None
-    loop: LoopOptions
+    loop: TrainingOptions
 
     def settings(self) -> BpGptSettings:
         """The preset with the user's changes; BadParameter for what there is not, or does not go together."""
@@ -109,7 +109,7 @@ def _train(command: str, run: FmriRun, settings: BpGptSettings, device: torch.de
         say(command, f"{cut} texts have more than {settings.tokens} tokens and were cut")
     teller = Teller(command, run.loop, settings.epochs * steps)
     outcome = train_bpgpt(
-        objective, sources[0], sources[1] if len(sources) > 1 else None, learnt, folder, run.loop.for_loop(device),
+        objective, sources[0], sources[1] if len(sources) > 1 else None, learnt, folder, for_loop(run.loop, device),
         should_stop=lambda: stop.asked, tell=teller.tell,
     )  # fmt: skip
     if first:

@@ -6,15 +6,16 @@ from typing import Annotated
 
 import typer
 
-from medpipe.cli import train_options
 from medpipe.cli.command import execute, plain_command
 from medpipe.cli.image_options import SliceOf, Voi, read_options
 from medpipe.cli.options import split_names
+from medpipe.cli.train_options import TrainingOptions, Workers
 
 NAME = "ground-train"
 
 
 def ground_train(
+    training: TrainingOptions,
     inputs: Annotated[
         list[str] | None,
         typer.Argument(metavar="INPUT", help="Pictures, folders of them, image records.", show_default=False),
@@ -22,7 +23,6 @@ def ground_train(
     boxes: Annotated[
         str, typer.Option("--boxes", metavar="FILE", help="COCO, VinDr CSV, VOC file or folder, records with boxes.")
     ] = ...,  # type: ignore[assignment]
-    output: train_options.Output = ...,  # type: ignore[assignment]
     model: Annotated[
         str,
         typer.Option("--model", metavar="NAME", help="A folder, a hub name, or untrained: small, base, large."),
@@ -31,7 +31,6 @@ def ground_train(
         str | None,
         typer.Option("--preset", metavar="NAME", help="ground, ground-lora, ag-kd; untrained models ground-small."),
     ] = None,
-    changes: train_options.Changes = None,
     labels: Annotated[
         list[str] | None, typer.Option("--labels", metavar="NAMES", help="Learn only these. Default: all in --boxes.")
     ] = None,
@@ -53,20 +52,7 @@ def ground_train(
     ] = None,
     voi: Voi = "file",
     slice_of: SliceOf = None,
-    epochs: train_options.Epochs = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", metavar="N", min=1, help="Of one process.")] = None,
-    seed: train_options.Seed = None,
-    max_steps: train_options.MaxSteps = None,
-    validate_every: Annotated[
-        int | None, typer.Option("--validate-every", metavar="N", min=1, help="Steps between. Default: every epoch.")
-    ] = None,
-    workers: train_options.Workers = 1,
-    device: train_options.Device = "cpu",
-    threads: train_options.Threads = None,
-    compile_it: train_options.Compile = False,
-    checkpoint_every: train_options.CheckpointEvery = None,
-    resume: train_options.Resume = False,
-    quiet: train_options.Quiet = False,
+    workers: Workers = 1,
 ) -> int:
     """Train a model of Florence-2's class to box findings, with what is there and what is not.
 
@@ -78,22 +64,13 @@ def ground_train(
     if knowledge is not None and not described:
         raise typer.BadParameter("--knowledge goes without --no-knowledge")
     from medpipe.cli.grounding_training import GroundRun, train
-    from medpipe.cli.training_loop import LoopOptions
 
-    loop = LoopOptions(
-        output=output, max_steps=max_steps, device=device, threads=threads, compile=compile_it,
-        checkpoint_every=checkpoint_every, validate_every=validate_every, resume=resume, quiet=quiet,
+    run = GroundRun(
+        inputs=inputs or [], files_from=files_from, boxes=boxes, labels=split_names(labels), model=model,
+        preset=preset, changes=training.settings(), knowledge=knowledge, described=described, validation=validation,
+        by=by, read=read_options(None, voi, slice_of), workers=workers, loop=training,
     )  # fmt: skip
-    return train(
-        NAME,
-        GroundRun(
-            inputs=inputs or [], files_from=files_from, boxes=boxes, labels=split_names(labels), model=model,
-            preset=preset,
-            changes=train_options.changed(changes, epochs=epochs, batch=batch_size, seed=seed),
-            knowledge=knowledge, described=described, validation=validation, by=by,
-            read=read_options(None, voi, slice_of), workers=workers, loop=loop,
-        ),
-    )  # fmt: skip
+    return train(NAME, run)
 
 
 app = plain_command(NAME, ground_train)

@@ -14,8 +14,8 @@ from medpipe.cli.grounding_index import PictureIndex, index_pictures, split_pict
 from medpipe.cli.grounding_knowledge import open_knowledge
 from medpipe.cli.grounding_source import PictureBatches
 from medpipe.cli.signals import StopRequest
-from medpipe.cli.train_options import overridden
-from medpipe.cli.training_loop import LoopOptions, Teller, draw, run_training, say
+from medpipe.cli.train_options import TrainingOptions, overridden
+from medpipe.cli.training_loop import Teller, draw, for_loop, run_training, say
 from medpipe.core.training import distributed
 from medpipe.core.training.loop import Outcome
 from medpipe.core.vision.findings import Knowledge
@@ -46,7 +46,7 @@ class GroundRun:
     by: str | None
     read: ReadOptions
     workers: int
-    loop: LoopOptions
+    loop: TrainingOptions
 
     def settings(self) -> GroundSettings:
         """The preset with the user's changes; BadParameter for what there is not."""
@@ -97,7 +97,7 @@ def _train(command: str, run: GroundRun, settings: GroundSettings, device: torch
     facts = {"begun_with": begun, "descriptions": _sentences(index, knowledge), "data": data}
     teller = Teller(command, run.loop, settings.epochs * steps)
     outcome = train_grounding(
-        objective, sources[0], sources[1] if held else None, facts, folder, run.loop.for_loop(device),
+        objective, sources[0], sources[1] if held else None, facts, folder, for_loop(run.loop, device),
         should_stop=lambda: stop.asked, tell=teller.tell,
     )  # fmt: skip
     if first:

@@ -6,7 +6,7 @@ import inspect
 import math
 import os
 import re
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -76,9 +76,30 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class SharedOptions:
+    """Options that several commands have, as a dataclass: a command's body takes it whole."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parameters(cls) -> list[inspect.Parameter]:
+        """One keyword parameter for each option, as typer reads them."""
+        hints = inspect.get_annotations(cls, eval_str=True)
+        kind, needed = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
+        return [
+            inspect.Parameter(
+                one.name, kind, default=needed if one.default is MISSING else one.default, annotation=hints[one.name]
+            )
+            for one in fields(cls)  # type: ignore[arg-type]
+        ]
+
+    def check(self) -> None:
+        """Usage errors that involve more than one option."""
+
+
 @dataclass(slots=True)
-class RunOptions:
-    """The shared options as the user gave them."""
+class RunOptions(SharedOptions):
+    """The options of record-to-record commands."""
 
     inputs: Annotated[
         list[str] | None,
@@ -143,17 +164,8 @@ class RunOptions:
         typer.Option("-v", "--verbose", count=True, help="Show every failure; -vv tracebacks too.", show_default=False),
     ] = 0
 
-    @classmethod
-    def parameters(cls) -> list[inspect.Parameter]:
-        """One keyword parameter for each option, as typer reads them."""
-        hints = inspect.get_annotations(cls, eval_str=True)
-        kind = inspect.Parameter.KEYWORD_ONLY
-        return [
-            inspect.Parameter(one.name, kind, default=one.default, annotation=hints[one.name]) for one in fields(cls)
-        ]
-
     def check(self) -> None:
-        """Usage errors that involve more than one option."""
+        """See SharedOptions."""
         parse_id(self.id_scheme)
         check_finite("--fs", self.fs)
         if not re.fullmatch(r"cpu|auto|cuda(:\d+)?", self.device):

@@ -3,42 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from medpipe.cli.exits import NO_STREAM, Fatal
+from medpipe.cli.options import SharedOptions
 
 if TYPE_CHECKING:
     from medpipe.core.training.settings import NamedSettings
 
 Kind = TypeVar("Kind", bound="NamedSettings")
 
-Output = Annotated[
-    str, typer.Option("-o", "--output", metavar="FOLDER", help="The trained model, its metrics and its state.")
-]
-Changes = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Another value of one of the preset's settings; repeatable."),
-]
-Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", min=1, help="Another number.")]
-Seed = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Another seed.")]
-MaxSteps = Annotated[int | None, typer.Option("--max-steps", metavar="N", min=1, help="End after so many.")]
+
+@dataclass(slots=True)
+class TrainingOptions(SharedOptions):
+    """How to train, as the user gave it."""
+
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="FOLDER", help="The trained model, its metrics and its state.")
+    ]
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Another value of one of the preset's settings; repeatable."),
+    ] = None
+    epochs: Annotated[int | None, typer.Option("--epochs", metavar="N", min=1, help="Another number.")] = None
+    batch_size: Annotated[int | None, typer.Option("--batch-size", metavar="N", min=1, help="Of one process.")] = None
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Another seed.")] = None
+    max_steps: Annotated[int | None, typer.Option("--max-steps", metavar="N", min=1, help="End after so many.")] = None
+    validate_every: Annotated[
+        int | None, typer.Option("--validate-every", metavar="N", min=1, help="Steps between. Default: every epoch.")
+    ] = None
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option("--checkpoint-every", metavar="N", min=1, help="Steps between states. Default: every epoch."),
+    ] = None
+    device: Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1 or auto.")] = "cpu"
+    threads: Annotated[
+        int | None, typer.Option("--threads", metavar="N", min=1, help="Of torch on a CPU. Default: all cores.")
+    ] = None
+    compile: Annotated[bool, typer.Option("--compile", help="Run the model through torch.compile.")] = False
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped run was.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no messages but fatal ones.")] = False
+
+    def settings(self) -> list[str]:
+        """Changes of the preset: those of --set, then those that have an option of their own, which count more."""
+        given = {"epochs": self.epochs, "batch": self.batch_size, "seed": self.seed}
+        return [*(self.changes or []), *(f"{name}={value}" for name, value in given.items() if value is not None)]
+
+
+# Of commands that read what they learn from while they learn.
 Workers = Annotated[
     int, typer.Option("-j", "--jobs", metavar="N", min=0, help="Processes that read; 0 reads in this one.")
 ]
-Device = Annotated[str, typer.Option("--device", metavar="NAME", help="cpu, cuda, cuda:1 or auto.")]
-Threads = Annotated[
-    int | None, typer.Option("--threads", metavar="N", min=1, help="Of torch on a CPU. Default: all cores.")
-]
-Compile = Annotated[bool, typer.Option("--compile", help="Run the model through torch.compile.")]
-CheckpointEvery = Annotated[
-    int | None,
-    typer.Option("--checkpoint-every", metavar="N", min=1, help="Steps between states. Default: every epoch."),
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on where a stopped run was.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no messages but fatal ones.")]
 
 
 def overridden(find: Callable[[str], Kind], preset: str, changes: list[str]) -> Kind:
@@ -47,11 +66,6 @@ def overridden(find: Callable[[str], Kind], preset: str, changes: list[str]) -> 
         return find(preset).override(dict(one.partition("=")[::2] for one in changes))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-
-
-def changed(changes: list[str] | None, **given: int | None) -> list[str]:
-    """Those of --set, then those that have an option of their own, which count more."""
-    return [*(changes or []), *(f"{name}={value}" for name, value in given.items() if value is not None)]
 
 
 def listed_lines(option: str, name: str) -> list[str]:

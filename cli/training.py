@@ -12,9 +12,9 @@ import typer
 
 from medpipe.cli.exits import USAGE, Fatal
 from medpipe.cli.signals import StopRequest
-from medpipe.cli.train_options import overridden
+from medpipe.cli.train_options import TrainingOptions, overridden
 from medpipe.cli.training_index import TableOptions, TrainingIndex, build_index, list_recordings, split_validation
-from medpipe.cli.training_loop import LoopOptions, Teller, draw, run_training, say
+from medpipe.cli.training_loop import Teller, draw, for_loop, run_training, say
 from medpipe.cli.training_source import RecordingBatches
 from medpipe.cli.training_text import text_vectors
 from medpipe.core.ecg.objectives import build_objective
@@ -44,7 +44,7 @@ class TrainRun:
     text_model: str | None
     missing: str
     workers: int
-    loop: LoopOptions
+    loop: TrainingOptions
 
     def settings(self) -> TrainPreset:
         """The preset with the user's changes; BadParameter for what there is not."""
@@ -110,7 +110,7 @@ def _train(command: str, run: TrainRun, preset: TrainPreset, device: torch.devic
     )
     teller = Teller(command, run.loop, preset.epochs * sources[0].steps(distributed.world()))
     outcome = pretrain(
-        objective, sources[0], sources[1] if held else None, preset, facts, folder, run.loop.for_loop(device),
+        objective, sources[0], sources[1] if held else None, preset, facts, folder, for_loop(run.loop, device),
         should_stop=lambda: stop.asked, tell=teller.tell,
     )  # fmt: skip
     if first:

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from medpipe.cli.exits import BAD_STREAM, GOOD, UNAVAILABLE, USAGE, WRITE_FAILED
 from medpipe.cli.options import available_cores
 from medpipe.cli.publish import write_whole
 from medpipe.cli.signals import StopRequest
+from medpipe.cli.train_options import TrainingOptions
 from medpipe.core.device import torch_device
 from medpipe.core.errors import ModelError
 from medpipe.core.training import distributed
@@ -26,29 +26,15 @@ from medpipe.core.training.loop import METRICS, Outcome, RunOptions
 _LOGGED_EVERY = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoopOptions:
-    """How to train, as the user gave it."""
-
-    output: str
-    max_steps: int | None
-    device: str
-    threads: int | None
-    compile: bool
-    checkpoint_every: int | None
-    validate_every: int | None
-    resume: bool
-    quiet: bool
-
-    def for_loop(self, device: torch.device) -> RunOptions:
-        """As the loop takes them."""
-        return RunOptions(
-            device=device, resume=self.resume, checkpoint_every=self.checkpoint_every, log_every=_LOGGED_EVERY,
-            validate_every=self.validate_every, max_steps=self.max_steps, compile=self.compile,
-        )  # fmt: skip
+def for_loop(given: TrainingOptions, device: torch.device) -> RunOptions:
+    """As the loop takes them."""
+    return RunOptions(
+        device=device, resume=given.resume, checkpoint_every=given.checkpoint_every, log_every=_LOGGED_EVERY,
+        validate_every=given.validate_every, max_steps=given.max_steps, compile=given.compile,
+    )  # fmt: skip
 
 
-def run_training(loop: LoopOptions, body: Callable[[torch.device, StopRequest], Outcome]) -> int:
+def run_training(loop: TrainingOptions, body: Callable[[torch.device, StopRequest], Outcome]) -> int:
     """Train to the end or to a signal; the exit code."""
     stop = StopRequest()
     stop.install()
@@ -86,7 +72,7 @@ def _end_workers() -> None:
         worker.kill()
 
 
-def _device(loop: LoopOptions) -> torch.device:
+def _device(loop: TrainingOptions) -> torch.device:
     try:
         found = torch_device(loop.device)
     except ModelError as error:
@@ -100,7 +86,7 @@ def _device(loop: LoopOptions) -> torch.device:
 class Teller:
     """Progress on a terminal, else a line for each validation."""
 
-    def __init__(self, command: str, loop: LoopOptions, steps: int) -> None:
+    def __init__(self, command: str, loop: TrainingOptions, steps: int) -> None:
         self._command, self._loop = command, loop
         self._bar: Any = None
         if not loop.quiet and sys.stderr.isatty() and distributed.rank() == 0:

@@ -53,8 +53,10 @@ def curve(folder: Path) -> list[dict]:
 
 
 def test_a_training_fills_its_folder_and_its_model_is_used(run: Run, data: Path, tmp_path: Path) -> None:
-    done = run("ecg-train", *command("kmerl", tmp_path / "k", "--max-steps", "4"), cwd=data)
+    options = ("--max-steps", "4", "--validate-every", "2")
+    done = run("ecg-train", *command("kmerl", tmp_path / "k", *options), cwd=data)
     assert done.returncode == 0, done.stderr
+    assert [line["step"] for line in curve(tmp_path / "k") if line["split"] == "val"] == [2, 4]
     assert {"best.safetensors", "last.safetensors", "model.json", "metrics.jsonl", "curves.png"} <= {
         path.name for path in (tmp_path / "k").iterdir()
     }
@@ -156,6 +158,7 @@ def test_what_cannot_be_trained_is_one_clear_line(run: Run, data: Path, tmp_path
         (command("kmerl", tmp_path / "x", "--key", "patient_id"), 65),
         (command("kmerl", tmp_path / "x", "--targets", str(tmp_path / "other.h5")), 65),
         (command("kmerl", tmp_path / "x", "--batch-size", "50"), 2),
+        (command("kmerl", tmp_path / "x", "--batch-size", "1"), 2),
         ([*command("kmerl", tmp_path / "x")[:-1], tmp_path / "stream.jsonl"], 2),
         ([*command("kmerl", tmp_path / "x")[:-1], tmp_path / "nothing"], 65),
     ]  # fmt: skip
