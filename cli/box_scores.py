@@ -12,6 +12,7 @@ import orjson
 from medpipe.cli.box_truth import Box, BoxStream, one_spelling, read_box_stream
 from medpipe.cli.exits import BAD_STREAM, GOOD, Fatal
 from medpipe.cli.metrics_output import publish
+from medpipe.cli.score_options import ScoringOptions
 from medpipe.core import __version__
 from medpipe.core.metrics.box_sets import ImageBoxes, label_numbers
 from medpipe.core.metrics.boxes import BoxPanel, score_boxes
@@ -27,7 +28,7 @@ _BEYOND: Final = ("froc", "rodeo_localisation", "rodeo_shape", "rodeo_class", "r
 class BoxRun:
     """What to score, against what, and how."""
 
-    predictions: str
+    scoring: ScoringOptions
     truth: str
     against: str | None
     mode: str
@@ -35,18 +36,15 @@ class BoxRun:
     min_score: float | None
     froc_iou: float
     by: str | None
-    draws: int
-    seed: int
-    output: str
-    table: bool
-    quiet: bool
 
 
 def score(run: BoxRun) -> int:
     """Read, match, score, write; the exit code."""
     truth = read_box_stream(run.truth, run.by)
     streams = [
-        read_box_stream(path, images_of=run.truth) for path in (run.predictions, run.against) if path is not None
+        read_box_stream(path, images_of=run.truth)
+        for path in (run.scoring.predictions, run.against)
+        if path is not None
     ]
     named = one_spelling(run.labels or sorted({label for boxes in truth.boxes.values() for label, *_ in boxes}))
     names = list(named.values())
@@ -61,13 +59,14 @@ def score(run: BoxRun) -> int:
     _tell(run, truth, streams, names, len(common))
     panels = [BoxPanel(_images(run, truth, stream, names, common), names, run.froc_iou) for stream in streams]
     clusters = [truth.clusters[ident] for ident in common] if run.by is not None else None
-    rows = score_boxes(panels, run.draws, run.seed, clusters)
+    draws, seed = run.scoring.draws, run.scoring.seed
+    rows = score_boxes(panels, draws, seed, clusters)
     paired = len(panels) == 2
-    via = f"med-score {__version__} boxes mode={run.mode} draws={run.draws} seed={run.seed} by={run.by or 'image'}"
+    via = f"med-score {__version__} boxes mode={run.mode} draws={draws} seed={seed} by={run.by or 'image'}"
     facts = {"mode": run.mode, "via": [via]}
     lines = [orjson.dumps({**row.record("_difference" if paired else ""), **facts}) + b"\n" for row in rows]
     shown = _table(rows, paired=paired)
-    publish(b"".join(lines), shown, output=run.output, table=run.table, quiet=run.quiet)
+    publish(b"".join(lines), shown, run.scoring)
     return GOOD
 
 
@@ -95,7 +94,7 @@ def _corners(boxes: list[Box]) -> np.ndarray[Any, np.dtype[np.float64]]:
 def _tell(run: BoxRun, truth: BoxStream, streams: list[BoxStream], names: list[str], common: int) -> None:
     """What takes no part is said."""
     notes = []
-    for path, stream in zip((run.predictions, run.against), streams, strict=False):
+    for path, stream in zip((run.scoring.predictions, run.against), streams, strict=False):
         if stream.errors:
             notes.append(f"{stream.errors} error records in {path} left out")
         if len(stream.boxes) > common:
@@ -107,7 +106,7 @@ def _tell(run: BoxRun, truth: BoxStream, streams: list[BoxStream], names: list[s
             notes.append(f"labels of {path} that are not in the truth left out: {', '.join(sorted(other)[:8])}")
     if len(truth.boxes) > common:
         notes.append(f"{len(truth.boxes) - common} images of {run.truth} have no prediction")
-    if notes and not run.quiet:
+    if notes and not run.scoring.quiet:
         print(f"med-score: {common} images scored; {'; '.join(notes)}", file=sys.stderr)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from medpipe.cli.exits import BAD_STREAM, GOOD, Fatal
 from medpipe.cli.metrics_output import publish
 from medpipe.cli.predictions import Predictions, read_predictions
+from medpipe.cli.score_options import ScoringOptions
 from medpipe.cli.truth import Truth, read_truth
 from medpipe.core import __version__
 from medpipe.core.metrics.labels import compare_labels, score_labels
@@ -22,19 +23,14 @@ from medpipe.core.metrics.labels import compare_labels, score_labels
 class LabelRun:
     """What to score, against what, and how."""
 
-    predictions: str
+    scoring: ScoringOptions
     truth: str
     against: str | None
     id_column: str
     by: str | None
     classes: list[str]
     thresholds: list[float]
-    draws: int
-    seed: int
     min_support: int
-    output: str
-    table: bool
-    quiet: bool
 
 
 @dataclass(slots=True)
@@ -49,7 +45,7 @@ class _Matched:
 
 def score(run: LabelRun) -> int:
     """Read, match, score, write; the exit code."""
-    streams = [read_predictions(path) for path in (run.predictions, run.against) if path is not None]
+    streams = [read_predictions(path) for path in (run.scoring.predictions, run.against) if path is not None]
     wanted = run.classes or streams[0].names
     for stream in streams:
         absent = [name for name in wanted if name not in stream.names]
@@ -61,16 +57,16 @@ def score(run: LabelRun) -> int:
     if unnamed := [name for name in run.classes if name not in truth.names]:
         raise Fatal(BAD_STREAM, f"{run.truth}: no column is named {', '.join(unnamed[:5])}")
     matched = _match(run, streams, truth, wanted)
-    options: dict[str, Any] = {"clusters": matched.clusters, "draws": run.draws, "seed": run.seed}
+    options: dict[str, Any] = {"clusters": matched.clusters, "draws": run.scoring.draws, "seed": run.scoring.seed}
     options |= {"min_support": run.min_support}
     if len(streams) == 1:
         made = score_labels(matched.labels, matched.scores[0], matched.names, thresholds=run.thresholds, **options)
     else:
         made = compare_labels(matched.labels, matched.scores[0], matched.scores[1], matched.names, **options)
     rows = made.records()
-    via = f"med-score {__version__} draws={run.draws} seed={run.seed} by={run.by or 'record'}"
+    via = f"med-score {__version__} draws={run.scoring.draws} seed={run.scoring.seed} by={run.by or 'record'}"
     lines = b"".join(orjson.dumps({**row, "via": [via]}, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
-    publish(lines, made.table(), output=run.output, table=run.table, quiet=run.quiet)
+    publish(lines, made.table(), run.scoring)
     return GOOD
 
 
@@ -93,7 +89,7 @@ def _match(run: LabelRun, streams: list[Predictions], truth: Truth, wanted: list
 def _tell(run: LabelRun, streams: list[Predictions], truth: Truth, common: int, unnamed: list[str]) -> None:
     """What takes no part is said."""
     notes = []
-    for path, stream in zip((run.predictions, run.against), streams, strict=False):
+    for path, stream in zip((run.scoring.predictions, run.against), streams, strict=False):
         if stream.errors:
             notes.append(f"{stream.errors} error records in {path} left out")
         if len(stream.ids) > common:
@@ -104,5 +100,5 @@ def _tell(run: LabelRun, streams: list[Predictions], truth: Truth, common: int, 
         notes.append(f"{truth.unclustered} rows name no {run.by} and stand for themselves")
     if unnamed:
         notes.append(f"no column for {', '.join(unnamed[:8])}")
-    if notes and not run.quiet:
+    if notes and not run.scoring.quiet:
         print(f"med-score: {common} records scored; {'; '.join(notes)}", file=sys.stderr)

@@ -9,12 +9,13 @@ import typer
 from medpipe.cli import score_options
 from medpipe.cli.command import command_group, execute
 from medpipe.cli.options import check_finite, split_names
+from medpipe.cli.score_options import ScoringOptions
 
 NAME = "med-score"
 
 
 def labels(
-    predictions: Annotated[str, typer.Argument(metavar="PREDICTIONS", help="A stream with scores, or -.")],
+    scoring: ScoringOptions,
     truth: Annotated[
         str, typer.Option("--truth", metavar="FILE", help="CSV or JSON Lines; columns named as the scores.")
     ],
@@ -35,12 +36,7 @@ def labels(
         list[float] | None,
         typer.Option("--threshold", metavar="X", help="Add this threshold to the tables; repeatable."),
     ] = None,
-    draws: score_options.Draws = 1000,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the draws.")] = 0,
     min_support: score_options.MinSupport = 10,
-    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where the metrics go.")] = "-",
-    table: score_options.Table = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No table and no messages on stderr.")] = False,
 ) -> int:
     """Score multi-label predictions: AUROC, AUPRC, thresholds, with bootstrap intervals.
 
@@ -49,32 +45,15 @@ def labels(
     """
     if thresholds and against is not None:
         raise typer.BadParameter("--threshold goes with one stream, not with --against")
-    score_options.check_draws(draws)
     for threshold in thresholds or []:
         check_finite("--threshold", threshold)
     from medpipe.cli.label_scores import LabelRun, score
 
-    return score(
-        LabelRun(
-            predictions=predictions,
-            truth=truth,
-            against=against,
-            id_column=id_column,
-            by=by,
-            classes=split_names(classes),
-            thresholds=thresholds or [],
-            draws=draws,
-            seed=seed,
-            min_support=min_support,
-            output=output,
-            table=table,
-            quiet=quiet,
-        )
-    )
+    return score(LabelRun(scoring, truth, against, id_column, by, split_names(classes), thresholds or [], min_support))
 
 
 def boxes(
-    predictions: Annotated[str, typer.Argument(metavar="PREDICTIONS", help="A stream with boxes, or -.")],
+    scoring: ScoringOptions,
     truth: Annotated[
         str, typer.Option("--truth", metavar="FILE", help="A stream with boxes, or COCO, Pascal VOC or VinDr files.")
     ],
@@ -98,11 +77,6 @@ def boxes(
     by: Annotated[
         str | None, typer.Option("--by", metavar="NAME", help="Key of patients in the truth, drawn whole.")
     ] = None,
-    draws: score_options.Draws = 1000,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the draws.")] = 0,
-    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where the metrics go.")] = "-",
-    table: score_options.Table = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No table and no messages on stderr.")] = False,
 ) -> int:
     """Score boxes: AP by overlap, best overlap, FROC, RoDeO, images rightly left alone, with intervals by image.
 
@@ -113,30 +87,13 @@ def boxes(
 
     if mode not in MODES:
         raise typer.BadParameter(f"--mode {mode}: it is {' or '.join(MODES)}")
-    score_options.check_draws(draws)
     if min_score is not None:
         check_finite("--min-score", min_score)
-    return score(
-        BoxRun(
-            predictions=predictions,
-            truth=truth,
-            against=against,
-            mode=mode,
-            labels=split_names(names),
-            min_score=min_score,
-            froc_iou=froc_iou,
-            by=by,
-            draws=draws,
-            seed=seed,
-            output=output,
-            table=table,
-            quiet=quiet,
-        )
-    )
+    return score(BoxRun(scoring, truth, against, mode, split_names(names), min_score, froc_iou, by))
 
 
 def text(
-    predictions: Annotated[str, typer.Argument(metavar="PREDICTIONS", help="A stream with text, or -.")],
+    scoring: ScoringOptions,
     truth: Annotated[str, typer.Option("--truth", metavar="FILE", help="A stream of windows with what was there.")],
     against: Annotated[
         str | None,
@@ -178,11 +135,6 @@ def text(
     permutations: Annotated[
         int, typer.Option("--permutations", metavar="N", min=0, help="Shuffles and combined shifts; 0 for neither.")
     ] = 9999,
-    draws: score_options.Draws = 1000,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the draws.")] = 0,
-    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where the metrics go.")] = "-",
-    table: score_options.Table = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No table and no messages on stderr.")] = False,
 ) -> int:
     """Score decoded text: identification of its window, WER, BLEU-1, METEOR, BERTScore, each beside its nulls.
 
@@ -190,7 +142,6 @@ def text(
     streams of others (--null); p is one-sided, (1 + nulls as good or better) / (1 + nulls). Metrics are JSON Lines on
     standard output, one line a story and one for all; the table goes to stderr.
     """
-    score_options.check_draws(draws)
     check_finite("--min-shift", least)
     named = score_options.split_nulls(nulls)
     if named and against is not None:
@@ -205,24 +156,11 @@ def text(
 
     if tokenizer not in TOKENIZERS:
         raise typer.BadParameter(f"--tokenizer {tokenizer}: it is {' or '.join(TOKENIZERS)}")
-    return score(
-        TextRun(
-            sources=TextSources(
-                [[path] for path in (predictions, against) if path is not None],
-                truth,
-                named,
-                text_key=text_key,
-                truth_key=truth_key,
-                by=by,
-                order=order,
-            ),
-            settings=TextSettings(tokenizer, wordnet, bert, layer, idf, device),
-            sampling=Sampling(permutations, least, block, draws, seed),
-            output=output,
-            table=table,
-            quiet=quiet,
-        )
-    )
+    streams = [[path] for path in (scoring.predictions, against) if path is not None]
+    sources = TextSources(streams, truth, named, text_key=text_key, truth_key=truth_key, by=by, order=order)
+    settings = TextSettings(tokenizer, wordnet, bert, layer, idf, device)
+    sampling = Sampling(permutations, least, block, scoring.draws, scoring.seed)
+    return score(TextRun(scoring, sources, settings, sampling))
 
 
 app = command_group(

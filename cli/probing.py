@@ -11,12 +11,12 @@ import numpy as np
 import orjson
 
 from medpipe.cli.exits import BAD_STREAM, UNAVAILABLE, Fatal
+from medpipe.cli.metrics_output import publish
 from medpipe.cli.options import RunOptions
 from medpipe.cli.probe_features import ProbeFeatures, make_features
 from medpipe.cli.probe_fits import RELEASED, Fits, Task, fit_all
 from medpipe.cli.probe_table import metric_rows, percent, tables
 from medpipe.cli.probe_truth import PARTS, ProbeTruth, Split, check_patients, read_probe_truth
-from medpipe.cli.publish import write_whole
 from medpipe.core import __version__
 from medpipe.core.metrics.repeated import Judged
 
@@ -124,9 +124,4 @@ def _write(command: str, run: ProbeRun, via: str, rows: list[dict[str, Any]], ta
     said = f"protocol={run.protocol} seeds={run.seeds} draws={run.draws} seed={run.seed} by={run.by or 'record'}"
     steps = [via, f"{command} {__version__} {said}"]
     lines = b"".join(orjson.dumps({**row, "via": steps}, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
-    if run.output != "-" or not run.table:
-        write_whole(lines, run.output)
-    if run.table:
-        write_whole(f"{table}\n".encode(), "-")
-    elif not run.quiet:
-        print(table, file=sys.stderr)
+    publish(lines, table, run)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
+
+from medpipe.cli.options import SharedOptions
 
 # An end of a 95 % interval then rests on the two or three outermost draws.
 _FEWEST_DRAWS = 100
@@ -21,6 +24,22 @@ MinSupport = Annotated[
     typer.Option("--min-support", metavar="N", min=1, help="Positives that a class needs for the second macro mean."),
 ]
 Table = Annotated[bool, typer.Option("--table", help="The table on standard output, in place of JSON Lines.")]
+
+
+@dataclass(slots=True)
+class ScoringOptions(SharedOptions):
+    """What every kind of scoring reads, draws and writes, as the user gave it."""
+
+    predictions: Annotated[str, typer.Argument(metavar="PREDICTIONS", help="A stream of predictions, or -.")]
+    draws: Draws = 1000
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of the draws.")] = 0
+    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where the metrics go.")] = "-"
+    table: Table = False
+    quiet: Annotated[bool, typer.Option("--quiet", help="No table and no messages on stderr.")] = False
+
+    def check(self) -> None:
+        """See SharedOptions."""
+        check_draws(self.draws)
 
 
 def check_draws(draws: int) -> None:

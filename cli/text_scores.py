@@ -9,6 +9,7 @@ import orjson
 
 from medpipe.cli.exits import BAD_STREAM, GOOD, UNAVAILABLE, Fatal
 from medpipe.cli.metrics_output import publish
+from medpipe.cli.score_options import ScoringOptions
 from medpipe.cli.text_report import explain, show
 from medpipe.cli.text_stories import TextSources, cautions, left_out, match_texts, not_decoded, split_stories
 from medpipe.core import __version__
@@ -22,12 +23,10 @@ from medpipe.core.metrics.text.scored_story import Sampling
 class TextRun:
     """What to score, and how."""
 
+    scoring: ScoringOptions
     sources: TextSources
     settings: TextSettings
     sampling: Sampling
-    output: str
-    table: bool
-    quiet: bool
 
 
 def score(run: TextRun) -> int:
@@ -43,14 +42,14 @@ def score(run: TextRun) -> int:
     notes = [*cautions(matched), *left_out(matched), *explain(nulls, stories, matched, run.sampling)]
     if panel.cut:
         notes.append(f"{panel.cut} texts are longer than the BERT model reads, and were cut")
-    if notes and not run.quiet:
+    if notes and not run.scoring.quiet:
         print(f"med-score: {len(matched.ids)} texts scored; {'; '.join(notes)}", file=sys.stderr)
     paired = len(matched.streams) == 2
     via = f"med-score {__version__} text {_digest(run)}"
     unscored = len(matched.truth.texts) - len(matched.ids)
     facts = {**panel.facts, **not_decoded(matched), "unscored": unscored, "via": [via]}
     lines = [orjson.dumps(row.record("_difference" if paired else "") | facts) + b"\n" for row in rows]
-    publish(b"".join(lines), show(rows, paired=paired), output=run.output, table=run.table, quiet=run.quiet)
+    publish(b"".join(lines), show(rows, paired=paired), run.scoring)
     return GOOD
 
 

@@ -28,3 +28,16 @@ def hub_folder(name: str, patterns: Sequence[str], enough: Callable[[Path], bool
         f"{name} is not here and could not be fetched from the hub; where there is a network run: hf download {name}",
         unavailable=True,
     )
+
+
+def model_folder(name: str, patterns: Sequence[str]) -> Path:
+    """A folder of that name, else the local one of the hub's repository, with weights in safetensors.
+
+    Raises ModelError, unavailable, for what can be neither.
+    """
+    folder = Path(name)
+    if folder.is_dir():
+        return folder
+    if name.count("/") != 1 or name[0] in "./~" or name.endswith("/"):
+        raise ModelError(f"{name}: no such folder, and no name of a hub's model", unavailable=True)
+    return hub_folder(name, patterns, lambda place: any(place.glob("*.safetensors")))

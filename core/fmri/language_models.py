@@ -13,13 +13,14 @@ from medpipe.core.errors import ModelError
 from medpipe.core.fmri.heard_text import BEGIN, MARK
 from medpipe.core.fmri.prompted_lm import PromptedLm
 from medpipe.core.fmri.text_prompt import TextEncoder
-from medpipe.core.hub import hub_folder
+from medpipe.core.hub import model_folder
 
 SMALL: Final = "small"
 LM: Final = "openai-community/gpt2"
 # What Tang et al. 2023 take.
 GPT: Final = "openai-community/openai-gpt"
 BERT: Final = "google-bert/bert-base-uncased"
+_FILES: Final = ("*.json", "*.txt", "*.safetensors")
 _WEIGHTS: Final = "model.safetensors"
 _END, _UNKNOWN = "<|endoftext|>", "<unk>"
 _WIDTH, _LAYERS, _HEADS, _PLACES = 64, 2, 4, 512
@@ -37,7 +38,7 @@ def open_causal(name: str, texts: Sequence[str], seed: int) -> tuple[Any, Any, d
     """
     if name == SMALL:
         return *_small_lm(texts, seed), {"name": SMALL, "trained": False}
-    folder = _folder(name)
+    folder = model_folder(name, _FILES)
     return *load_pretrained(folder, "AutoModelForCausalLM", name), _known(name, folder)
 
 
@@ -45,7 +46,7 @@ def open_bert(name: str, texts: Sequence[str], seed: int) -> tuple[TextEncoder, 
     """A model of BERT's kind, likewise. Raises ModelError."""
     if name == SMALL:
         return _small_bert(texts, seed), {"name": SMALL, "trained": False}
-    folder = _folder(name)
+    folder = model_folder(name, _FILES)
     model, tokenizer = load_pretrained(folder, "AutoModel", name)
     return TextEncoder(model, tokenizer), _known(name, folder)
 
@@ -71,15 +72,6 @@ def load_pretrained(folder: Path, kind: str, name: str) -> tuple[Any, Any]:
     if missing:
         raise ModelError(f"the weights of {name} lack {len(missing)} of its model's, {missing[0]} first")
     return model, tokenizer
-
-
-def _folder(name: str) -> Path:
-    folder = Path(name)
-    if folder.is_dir():
-        return folder
-    if name.count("/") != 1 or name[0] in "./~" or name.endswith("/"):
-        raise ModelError(f"{name}: no such folder, and no name of a hub's model", unavailable=True)
-    return hub_folder(name, ("*.json", "*.txt", "*.safetensors"), lambda place: any(place.glob("*.safetensors")))
 
 
 def _known(name: str, folder: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import torch
 
 from medpipe.core.device import torch_device
 from medpipe.core.errors import InputError, ModelError
-from medpipe.core.hub import hub_folder
+from medpipe.core.hub import model_folder
 from medpipe.core.kv.budgeted_cache import BudgetedCache
 from medpipe.core.kv.prompts import GridEncoder, PromptEncoder, TextEncoder, VisionEncoder
 
@@ -60,7 +60,7 @@ def open_decoder(name: str, device: str = "cpu") -> Decoder:
         model, tokenizer = smoke_model(), byte_tokenizer()
         encoder: PromptEncoder = smoke_prompts(tokenizer, model.config)
     else:
-        model, tokenizer, encoder = _loaded(_folder(name), name, place)
+        model, tokenizer, encoder = _loaded(model_folder(name, _FILES), name, place)
     digest = config_digest(model.config)
     model = model.to(place).eval()
     facts = {
@@ -69,15 +69,6 @@ def open_decoder(name: str, device: str = "cpu") -> Decoder:
     }  # fmt: skip
     _try(model)
     return Decoder(model, tokenizer, encoder, facts)
-
-
-def _folder(name: str) -> Path:
-    folder = Path(name)
-    if folder.is_dir():
-        return folder
-    if name.count("/") != 1 or name[0] in "./~" or name.endswith("/"):
-        raise ModelError(f"{name}: no such folder, and no name of a hub's model", unavailable=True)
-    return hub_folder(name, _FILES, lambda place: any(place.glob("*.safetensors")))
 
 
 def _loaded(folder: Path, name: str, place: torch.device) -> tuple[Any, Any, PromptEncoder]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from medpipe.core.checkpoints import sha256_of
 from medpipe.core.device import torch_device
 from medpipe.core.errors import ModelError
-from medpipe.core.hub import hub_folder
+from medpipe.core.hub import model_folder
 from medpipe.core.training.durable import put
 from medpipe.core.vision.florence import Florence
 from medpipe.core.vision.grounding_presets import PRESETS, GroundingPreset, asked_as
@@ -67,9 +67,7 @@ def open_model(name: str, preset: str | None, device: str = "cpu") -> GroundingM
             folder = folder / which
             break
     if not folder.is_dir():
-        if name.count("/") != 1 or name[0] in "./~" or name.endswith("/"):
-            raise ModelError(f"{name}: no such folder, and no name of a hub's model", unavailable=True)
-        folder = hub_folder(name, ("*.json", "*.txt", "*.safetensors"), lambda place: (place / WEIGHTS).is_file())
+        folder = model_folder(name, ("*.json", "*.txt", "*.safetensors"))
     said = _description(folder)
     own = _preset(said, preset, folder) if said is not None else PRESETS[preset or "florence-2"]
     florence = _load(folder, name, own.side, place)
