@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medpipe.cli.exits import SOFTWARE, UNAVAILABLE, Fatal
+from medpipe.cli.exits import BAD_STREAM, SOFTWARE, UNAVAILABLE, Fatal
+from medpipe.cli.kv_profiling import tell_untrained
 from medpipe.cli.kv_requests import Request, light, read_request
 from medpipe.core.errors import InputError, ModelError
 from medpipe.core.kv.attention_statistics import RowSettings
@@ -45,7 +46,7 @@ class Bench:
         yield light(record) | {"id": f"{record['id']}#full", "method": "full", "ratio": 1.0} | full
         for one in self.compressions:
             found = self._apart(request, one)
-            named = {"id": f"{record['id']}#{one.method.name}-{one.ratio:g}", "method": one.method.name}
+            named = {"id": f"{record['id']}#{one.method.name}-{one.ratio:.12g}", "method": one.method.name}
             yield light(record) | named | {"ratio": one.ratio} | found | _gain(full["cost"], found["cost"])
         found = self._apart(request, FULL, int8=True)
         yield (
@@ -57,30 +58,38 @@ class Bench:
 
     def _apart(self, request: Request, compression: Compression, *, int8: bool = False) -> Record:
         """One method in a new process. InputError as there; Fatal when the process died."""
-        # Not forked: libraries that have threads do not survive it, and memory would be shared.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, mp_context=context) as pool:
-            asked = (self.model, self.device, request, compression, self.rows, self.timing, int8)
-            try:
-                found: Record | tuple[str, str] = pool.submit(_timed, *asked).result()
-            except BrokenProcessPool:
-                raise Fatal(
-                    SOFTWARE, f"the process of {'int8' if int8 else compression.method.name} died (out of memory?)"
-                ) from None
-            except ModelError as error:
-                raise Fatal(UNAVAILABLE, str(error)) from None
+        asked = (self.model, self.device, request, compression, self.rows, self.timing, int8)
+        found: Record | tuple[str, str] = _alone("int8" if int8 else compression.method.name, _timed, *asked)
         if isinstance(found, tuple):
             raise InputError(*found)
         return found
 
 
-def open_bench(settings: dict[str, Any], device: str, read: ReadOptions) -> Bench:
-    """As the options say; the model is opened in each method's own process alone."""
+def open_bench(settings: dict[str, Any], device: str, read: ReadOptions, *, quiet: bool) -> Bench:
+    """As the options say; the model is tried, and opened again in each method's own process. Fatal 69 without it."""
+    facts: dict[str, Any] = _alone("the model", _facts, settings["model"], device)
+    tell_untrained("kv-profile", facts, quiet=quiet)
     return Bench(
         settings["model"], device, read, RowSettings(stride=settings["stride"], causal=settings["causal"]),
         Timing(settings["repeats"], settings["tokens"]),
         [Compression(METHODS[name], ratio) for name in settings["methods"] for ratio in settings["ratios"]],
     )  # fmt: skip
+
+
+def _alone(name: str, work: Callable[..., Any], *asked: Any) -> Any:
+    """Done in a new process; Fatal when the model is not to be had, or the process died."""
+    # Not forked: libraries that have threads do not survive it, and memory would be shared.
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            return pool.submit(work, *asked).result()
+        except BrokenProcessPool:
+            raise Fatal(SOFTWARE, f"the process of {name} died (out of memory?)") from None
+        except ModelError as error:
+            raise Fatal(UNAVAILABLE if error.unavailable else BAD_STREAM, str(error)) from None
+
+
+def _facts(model: str, device: str) -> dict[str, Any]:
+    return open_decoder(model, device).facts
 
 
 def _timed(

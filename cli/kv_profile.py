@@ -197,7 +197,7 @@ def bench(
     def prepare(read: ReadOptions) -> Prepared:
         from medpipe.cli.kv_bench import open_bench
 
-        made = open_bench(settings, run.device, read)
+        made = open_bench(settings, run.device, read, quiet=run.quiet)
         return made.times, made.label
 
     return _run("bench", run, settings, prepare, summary=summary)

@@ -15,7 +15,7 @@ from medpipe.core.kv.attention_statistics import AttentionStatistics, RowSetting
 from medpipe.core.kv.budgeted_cache import BudgetedCache, Compression
 from medpipe.core.kv.budgets import exact_budgets, requested_total
 from medpipe.core.kv.decoder import Decoder, open_decoder
-from medpipe.core.kv.methods import find_method
+from medpipe.core.kv.methods import CONTROLS, find_method
 from medpipe.core.kv.plan import read_plan
 from medpipe.core.kv.prompts import Prompt
 from medpipe.core.kv.sweep import Baseline, Growth, Tried, measured
@@ -47,8 +47,7 @@ class Profiling:
             decoder = open_decoder(settings["model"], device)
         except ModelError as error:
             raise Fatal(UNAVAILABLE if error.unavailable else BAD_STREAM, str(error)) from None
-        if not quiet and not decoder.facts["trained"]:
-            print(f"{command}: {decoder.facts['name']} is untrained: its numbers mean nothing", file=sys.stderr)
+        tell_untrained(command, decoder.facts, quiet=quiet)
         rows = RowSettings(stride=settings["stride"], causal=settings["causal"])
         more = {name: settings[name] for name in ("per_head", "tokens") if name in settings}
         return cls(decoder, rows, read, growth=Growth(settings.get("every"), settings.get("target")), **more)
@@ -110,7 +109,7 @@ class Profiling:
     def _read(self, record: Record) -> tuple[Request, Prompt, BudgetedCache, Any]:
         request = read_request(record, self.read)
         prompt = self.decoder.prompts.encode(request.prompt, request.images)
-        cache, first = measured(self.decoder, prompt, self.rows)
+        cache, first = measured(self.decoder, prompt, self.rows, self.tokens)
         return request, prompt, cache, first
 
     def _base(self, record: Record, prompt: Prompt, cache: BudgetedCache) -> Record:
@@ -133,7 +132,7 @@ class Profiling:
         total = requested_total(one.ratio, prompt.tokens, layers)
         over = one.method.text_prior and text * layers > total and text < prompt.tokens
         return {
-            "id": f"{record['id']}#{one.method.name}-{one.ratio:g}", "method": one.method.name, "ratio": one.ratio,
+            "id": f"{record['id']}#{one.method.name}-{one.ratio:.12g}", "method": one.method.name, "ratio": one.ratio,
             "requested_total": total, **({"text_over_budget": True} if over else {}),
         }  # fmt: skip
 
@@ -149,16 +148,25 @@ class Profiling:
         return out
 
 
+def tell_untrained(command: str, facts: dict[str, Any], *, quiet: bool) -> None:
+    """A line for the user, where the model is one that has learnt nothing."""
+    if not quiet and not facts["trained"]:
+        print(f"{command}: {facts['name']} is untrained: its numbers mean nothing", file=sys.stderr)
+
+
 def compressions_of(
     decoder: Decoder, methods: list[str], ratios: list[float], merger: str | None = None, plan: str | None = None
 ) -> list[Compression]:
     """Every method at every ratio, then a plan's; Fatal 2 for a merger that there is not, 65 or 66 for a plan that is
     none, or another model's."""
     try:
-        chosen = [find_method(name).merged_by(merger) for name in methods]
+        chosen = [find_method(name).merged_by(None if name in CONTROLS else merger) for name in methods]
+        if merger is not None:
+            # The controls are what they are; budgets alike with this merger stand beside them.
+            chosen.append(find_method("uniform").merged_by(merger))
     except InputError as error:
         raise Fatal(USAGE, str(error)) from None
-    found = [Compression(method, ratio) for method in chosen for ratio in ratios]
+    found = [Compression(method, ratio) for method in dict.fromkeys(chosen) for ratio in ratios]
     if plan is not None:
         try:
             read = read_plan(plan)
@@ -208,4 +216,6 @@ def _scored(request: Request, text: str) -> Record:
     if request.answer is None:
         return {}
     said, true = (TOKENIZERS["words"](one) for one in (text, request.answer))
-    return {"said": text, "exact_match": float(said == true), "rouge_l": round(rouge_l(said, true), 6)}
+    # An answer of signs alone has no words to compare.
+    same = said == true if true else text.strip() == request.answer.strip()
+    return {"said": text, "exact_match": float(same), "rouge_l": round(rouge_l(said, true), 6) if true else float(same)}

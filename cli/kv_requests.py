@@ -51,7 +51,7 @@ def read_request(record: Record, options: ReadOptions) -> Request:
         images.append(source_image(record["source"], options).read())
     elif record.get("image") is not None:
         raise InputError("bad-images", "image is no array of pixels: paths go under images, as a list")
-    # Images alone are a request too.
+    # Images alone are a request too, where the prompt is there and empty.
     if not isinstance(prompt, str) or not (prompt or images):
         raise InputError("no-prompt", "the record has no prompt: a request is {prompt, images, answer}")
     return Request(prompt, images, answer if answer and answer.strip() else None)
@@ -66,7 +66,7 @@ def light(record: Record) -> Record:
 
 
 def _images(given: Any, options: ReadOptions) -> list[NDArray[np.uint8]]:
-    if isinstance(given, str):
+    if isinstance(given, str) and given.strip():
         return _of_file(given, options)
     if isinstance(given, dict) and given.get("image") is not None:
         # Arrays are made of the values of a line: one within a list is still as it was written.
@@ -85,7 +85,7 @@ def _of_file(path: str, options: ReadOptions) -> list[NDArray[np.uint8]]:
         found = [] if kind in _NO_IMAGES else open_file(path, kind, options)
         images = [one.read() for one in found if isinstance(one, Image)]
     except FormatError as error:
-        raise FormatError(error.kind, str(error) if path in str(error) else f"{path}: {error}") from None
+        raise FormatError(error.kind, str(error) if str(error).startswith(path) else f"{path}: {error}") from None
     if not images:
         raise FormatError("bad-image", f"{path} is no image")
     return images

@@ -52,7 +52,7 @@ class Watch:
             key = record["method"], record["ratio"]
             self.costs.setdefault(key, []).append([of(record) for of in COSTS.values()])
             return
-        name = f"{record['method']} {record['ratio']:g}" if self.verb == "plan" else ""
+        name = f"{record['method']} {record['ratio']!r}" if self.verb == "plan" else ""
         names = ("layer", *_OF_LAYERS[self.verb])
         self.layers.setdefault(name, []).append([{one: row.get(one) for one in names} for row in record["layers"]])
 

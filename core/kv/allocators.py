@@ -26,6 +26,8 @@ class Allocator(Protocol):
 
     # Whether the layers must have been measured; else the weights are known beforehand.
     measured: bool
+    # Whether further layers only take from the budgets of those before, so that these may be cut to them already.
+    nested: bool
 
     def weights(self, layers: Sequence[LayerEntropy], ratio: float) -> list[float]:
         """One weight a layer, none negative; `layers` may be the first ones alone. Raises InputError."""
@@ -40,6 +42,7 @@ class Uniform:
     """The same for every layer."""
 
     measured = False
+    nested = True
 
     def weights(self, layers: Sequence[LayerEntropy], ratio: float) -> list[float]:
         """See Allocator."""
@@ -55,6 +58,7 @@ class Pyramid:
     """PyramidKV (arXiv 2406.02069): linear from the first layer to the last, which gets 1 / beta of the mean."""
 
     measured = False
+    nested = True
     beta: float = 20.0
 
     def weights(self, layers: Sequence[LayerEntropy], ratio: float) -> list[float]:
@@ -76,6 +80,7 @@ class Meda:
     """
 
     measured = True
+    nested = True
     temperature: float = 1.0
 
     def weights(self, layers: Sequence[LayerEntropy], ratio: float) -> list[float]:
@@ -96,6 +101,8 @@ class MedaReleased:
     """
 
     measured = True
+    # A layer that is held to 0.01 while few are known may have more of all.
+    nested = False
 
     def weights(self, layers: Sequence[LayerEntropy], ratio: float) -> list[float]:
         """See Allocator."""

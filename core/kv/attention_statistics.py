@@ -128,8 +128,15 @@ def measure(
         if output is not None and out is not None:
             output[:, :, places] = out.to(output.dtype)
     seen = sum(len(one.places) for one in found)
-    statistics = _reduce(found, block, received * (count / seen), window, seen)
+    statistics = _reduce(found, block, received * _rows_for_one(found, count).to(received.device), window, seen)
     return statistics, None if output is None else output.view(query.shape)
+
+
+def _rows_for_one(found: list[_Rows], count: int) -> Tensor:
+    """For how many rows one that was looked at stands, by column [n]: few see the last keys."""
+    places = torch.cat([one.places for one in found]).cpu().sort().values
+    columns = torch.arange(count)
+    return (count - columns) / (len(places) - torch.searchsorted(places, columns))
 
 
 def _blocks(count: int, block: _Block, settings: RowSettings) -> Iterator[tuple[Tensor, bool, bool]]:

@@ -130,7 +130,7 @@ class BudgetLayer(DynamicLayer):  # type: ignore[misc]
         """Add the attention of the last queries [heads, q, d] to what entries have received."""
         heads, held, width = key.shape
         asked = query.shape[1]
-        scores = torch.bmm(query.float().view(heads, -1, width) * scale, key.float().mT).view(heads, -1, asked, held)
+        scores = torch.bmm(query.float().reshape(heads, -1, width) * scale, key.float().mT).view(heads, -1, asked, held)
         ahead = torch.ones(asked, held, dtype=torch.bool, device=key.device).triu(held - asked + 1)
         given = scores.masked_fill_(ahead, -torch.inf).softmax(-1).sum((1, 2))
         self.received, self.window = (

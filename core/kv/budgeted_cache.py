@@ -1,10 +1,10 @@
 """A cache with a budget, in the place of transformers' own: `model.generate(**inputs, past_key_values=cache)`.
 
 The prompt goes through whole. Layers whose budget is known beforehand are compressed as soon as their attention is
-over, so that no more than one layer is ever whole. Where budgets depend on what is measured and nothing is merged, each
-further layer takes from those before it: choices are nested, so the last one is what a single choice at the end would
-have been, and the peak is the budget and one layer. Where dropped entries are merged, the final choice must be known:
-all layers are whole until the last one is over.
+over, so that no more than one layer is ever whole. Where budgets depend on what is measured, are nested and nothing is
+merged, each further layer takes from those before it: the last choice is what a single one at the end would have been,
+and the peak is the budget and one layer. Where dropped entries are merged, or a further layer may give some back, the
+final choice must be known: all layers are whole until the last one is over.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class BudgetedCache(Cache):  # type: ignore[misc]
             layer.compress(budget, compression.method)
         elif last:
             self.compress()
-        elif compression.method.merging is None:
+        elif compression.method.merging is None and compression.method.allocation.nested:
             # One more than due: the last choice may round up what an earlier one rounded down.
             for one, budget in zip(done, self._budgets(compression, done, len(layers)), strict=True):
                 one.compress(min(budget + 1, one.seen), compression.method, final=False)
@@ -177,10 +177,20 @@ class BudgetedCache(Cache):  # type: ignore[misc]
 
     def compressed(self, compression: Compression, every: int | None = None) -> BudgetedCache:
         """A copy of a measured cache, compressed; this one stays whole. Raises InputError."""
+        made = self._copied(compression, every)
+        made.compress()
+        return made
+
+    def _copied(self, compression: Compression | None, every: int | None) -> BudgetedCache:
         made = BudgetedCache(self.model, compression, self.visual, self.rows, every)
         for place, layer in enumerate(self.layers):
             _share(layer, made.layers[place])
-        made.compress()
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> BudgetedCache:
+        """For another continuation of the same prompt; the model is the same."""
+        made = self._copied(self.compression, self.every)
+        made.undecided, made.recording = self.undecided, self.recording
         return made
 
     def kv_bytes(self) -> tuple[int, int]:

@@ -14,14 +14,16 @@ from medpipe.core.kv.prompts import Prompt
 
 
 @torch.inference_mode()
-def prefill(decoder: Decoder, prompt: Prompt, cache: Cache) -> Tensor:
+def prefill(decoder: Decoder, prompt: Prompt, cache: Cache, more: int = 0) -> Tensor:
     """Read a prompt into an empty cache: logits of what follows [vocabulary].
 
-    Raises InputError for a prompt that is too long, or predictions that are no numbers.
+    Raises InputError for a prompt that is too long with the tokens that are to be read after it (`more`), or
+    predictions that are no numbers.
     """
     most = getattr(decoder.model.config.get_text_config(decoder=True), "max_position_embeddings", None)
-    if most is not None and prompt.tokens >= most:
-        raise InputError("too-long", f"the prompt has {prompt.tokens} tokens, the model counts to {most}")
+    if most is not None and prompt.tokens + max(1, more) > most:
+        after = f" and {more} are to follow" if more > 1 else ""
+        raise InputError("too-long", f"the prompt has {prompt.tokens} tokens{after}, the model counts to {most}")
     # Models with positions in three dimensions remember those of the prompt before, an image or not.
     for module in decoder.model.modules():
         if hasattr(module, "rope_deltas"):

@@ -40,11 +40,16 @@ def inline(parts: Parts, mark: str) -> str:
     return "".join(one if isinstance(one, str) else mark for one in parts)
 
 
-def in_order(said: str, parts: Parts, mark: str) -> bool:
-    """Whether a template has written every part once and in its order; it may strip what stands around a text."""
+def probes(parts: Parts) -> Parts:
+    """The same parts, with texts that no template has: to see where it writes them."""
+    return [f"\ue000{place}\ue001" if isinstance(one, str) else one for place, one in enumerate(parts)]
+
+
+def in_order(said: str, probed: Parts, mark: str) -> bool:
+    """Whether a template has written every probe once and in its order, and each image's mark between them."""
     place = 0
-    for one in parts:
-        wanted = one.strip() if isinstance(one, str) else mark
+    for one in probed:
+        wanted = one if isinstance(one, str) else mark
         found = said.find(wanted, place)
         if found < 0 or mark in said[place:found]:
             return False

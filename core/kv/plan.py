@@ -32,7 +32,10 @@ class Plan:
 
     def compression(self, merger: str | None = None) -> Compression:
         """For a BudgetedCache."""
-        method = replace(METHODS[self.method], recent=self.recent)
+        method = METHODS[self.method]
+        if self.recent != method.recent:
+            # Another share than the method's own is meant, also where it keeps so many last entries.
+            method = replace(method, recent=self.recent, last=None)
         return Compression(method.merged_by(merger), self.ratio, self.fractions)
 
     def check(self, config_sha256: str, layers: int) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medpipe.core.errors import InputError
-from medpipe.core.kv.placement import PLACE, Parts, arranged, in_order, inline, turn
+from medpipe.core.kv.placement import PLACE, Parts, arranged, in_order, inline, probes, turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +115,14 @@ class VisionEncoder:
 
     def _turned(self, parts: Parts) -> str:
         """By the chat template; some write all images first: for them the image's token stands in the text."""
-        mark = self.processor.image_token
-        for one in (parts, [inline(parts, mark)]):
-            said = str(self.processor.apply_chat_template(turn(one), add_generation_prompt=True, tokenize=False))
-            if in_order(said, parts, mark):
-                return said
+        mark, probed = self.processor.image_token, probes(parts)
+        for arrange in (lambda one: one, lambda one: [inline(one, mark)]):
+            if in_order(self._templated(arrange(probed)), probed, mark):
+                return self._templated(arrange(parts))
         raise InputError("bad-template", f"the chat template does not keep the order of text and {PLACE}")
+
+    def _templated(self, parts: Parts) -> str:
+        return str(self.processor.apply_chat_template(turn(parts), add_generation_prompt=True, tokenize=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,16 +147,18 @@ class GridEncoder:
         )
         names = ("vision_start_token_id", "image_token_id", "vision_end_token_id")
         start, image, end = (self.tokenizer.convert_ids_to_tokens(getattr(self.config, name)) for name in names)
-        if self.tokenizer.chat_template:
-            placed = self.tokenizer.apply_chat_template(turn(parts), add_generation_prompt=True, tokenize=False)
-        else:
-            placed = inline(parts, f"{start}{image}{end}")
-        if not in_order(placed, parts, image):
+        placed, probed = (self._placed(one, f"{start}{image}{end}") for one in (parts, probes(parts)))
+        if not in_order(probed, probes(parts), image):
             raise InputError("bad-template", "the chat template does not place each image once, where it is meant")
         placed = re.sub(re.escape(image), lambda _: image * next(counts), placed)
         tokens = _some(self.tokenizer(placed, add_special_tokens=False, return_tensors="pt")["input_ids"])
         visual = visual_tokens(self.config, tokens[0])
         return Prompt({"input_ids": tokens, "mm_token_type_ids": visual.int()[None], **inputs}, visual, len(shown))
+
+    def _placed(self, parts: Parts, mark: str) -> str:
+        if not self.tokenizer.chat_template:
+            return inline(parts, mark)
+        return str(self.tokenizer.apply_chat_template(turn(parts), add_generation_prompt=True, tokenize=False))
 
     def _grids(self, shown: Sequence[PIL.Image.Image]) -> dict[str, Tensor]:
         try:

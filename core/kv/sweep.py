@@ -23,10 +23,14 @@ _MOST = 2**31
 _WHOLE = Compression(METHODS["recent"], 1.0)
 
 
-def measured(decoder: Decoder, prompt: Prompt, rows: RowSettings) -> tuple[BudgetedCache, Tensor]:
-    """The full cache of a prompt with its statistics, and logits of what follows. Raises InputError."""
+def measured(decoder: Decoder, prompt: Prompt, rows: RowSettings, said: int = 0) -> tuple[BudgetedCache, Tensor]:
+    """The full cache of a prompt with its statistics, and logits of what follows, where so many tokens may be said.
+
+    Raises InputError.
+    """
     cache = BudgetedCache(decoder.model, None, prompt.visual, rows)
-    return cache, prefill(decoder, prompt, cache)
+    # The last of them is not read again.
+    return cache, prefill(decoder, prompt, cache, said - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class Baseline:
     tokens: Sequence[int]
     logits: Tensor
     free: Sequence[int]
+    most: int
     answered: bool
     outputs: Sequence[Tensor]
     bytes_end: int
@@ -81,7 +86,7 @@ class Baseline:
         whole = cache.compressed(_WHOLE)
         whole.recording = True
         logits = forced(decoder, first, tokens, whole, singly=False)
-        return cls(decoder, cache, first, tokens, logits, free, bool(said), _outputs(whole), whole.kv_bytes()[0])
+        return cls(decoder, cache, first, tokens, logits, free, most, bool(said), _outputs(whole), whole.kv_bytes()[0])
 
     def whole(self) -> Tried:
         """The same of the full cache, which others are compared with: what it says is the most they can come to."""
@@ -113,9 +118,11 @@ class Baseline:
         end = cache.kv_bytes()[0]
         if not self.answered:
             return Tried(quality, make(), end, "")
-        free = greedy(self.decoder, self.first, len(self.free), make())
+        free = greedy(self.decoder, self.first, self.most, make())
         apart = [place for place, (one, other) in enumerate(zip(free, self.free, strict=False)) if one != other]
-        quality["first_divergence"] = apart[0] if apart else None
+        # One that goes on where the other has ended differs there.
+        ended = min(len(free), len(self.free)) if len(free) != len(self.free) else None
+        quality["first_divergence"] = apart[0] if apart else ended
         return Tried(quality, make(), end, self._words(free))
 
     def _words(self, tokens: Sequence[int]) -> str:

@@ -11,6 +11,9 @@ import PIL.Image
 import pytest
 from conftest import Run
 
+from medpipe.cli.kv_profiling import _scored
+from medpipe.cli.kv_requests import Request
+
 REQUESTS = [
     {"id": "two", "prompt": "What is seen? Answer in a word.", "images": ["0.png", "1.png"], "kept": 7},
     {"id": "answered", "prompt": "What is seen? " * 4, "images": ["0.png"], "answer": "a lung"},
@@ -170,6 +173,7 @@ def test_requests_at_the_edge_are_answered_or_refused_in_words(run: Run, folder:
         {"id": "thin", "prompt": "What?", "images": ["thin.png"]},
         {"id": "table", "prompt": "What?", "images": ["requests.jsonl"]},
         {"id": "folder", "prompt": "What?", "images": ["0.png", "."]},
+        {"id": "unnamed", "prompt": "What?", "images": [""]},
         {"id": "key", "prompt": "What?", "image": "0.png"},
     ]
     stream = "".join(json.dumps(one) + "\n" for one in given).encode()
@@ -180,6 +184,7 @@ def test_requests_at_the_edge_are_answered_or_refused_in_words(run: Run, folder:
     for name, words in (
         ("nothing", "no prompt"), ("marked", "in it: where an image stands"), ("places", "2 <image> for 1 images"),
         ("thin", "aspect ratio"), ("table", "requests.jsonl is no image"), ("folder", ".: a folder"),
+        ("unnamed", "neither a path"),
         ("key", "paths go under images"),
     ):  # fmt: skip
         assert words in said.pop(name)
@@ -242,6 +247,7 @@ def test_costs_stand_beside_the_full_cache_and_their_ceiling(run: Run, folder: P
         (("sweep", "--plan", "requests.jsonl"), 65, "requests.jsonl"),
         (("measure", "--summary", "--resume", "-o", "x.jsonl"), 2, "--resume"),
         (("measure", "--model", "/nowhere/at/all"), 69, "no such folder"),
+        (("bench", "--model", "/nowhere/at/all"), 69, "no such folder"),
         (("bench", "-j", "2"), 2, "one process at a time"),
         (("sweep", "--target", "5"), 2, "--target goes with --every"),
     ],
@@ -316,3 +322,18 @@ def test_two_methods_of_a_sweep_are_compared_request_by_request(run: Run, folder
     ):
         refused = run("kv-profile", "diff", "meda-0.25", "uniform-0.25", "--of", stream, cwd=folder)
         assert refused.returncode == code and said in refused.stderr and not refused.stdout
+
+
+def test_an_answer_of_signs_is_compared_as_it_stands() -> None:
+    for said, true, same in (("<", "?!", 0.0), ("?!", "?!", 1.0), ("An effusion.", "an effusion", 1.0)):
+        assert _scored(Request("", [], true), said)["exact_match"] == same
+
+
+def test_controls_stay_themselves_beside_another_merger(run: Run, folder: Path) -> None:
+    line = json.dumps(REQUESTS[0]).encode() + b"\n"
+    options = ("--ratio", "0.2", "--ratio", "0.2000000001", "--merge", "pivot", "--tokens", "2", "--quiet")
+    made = records(run("kv-profile", "sweep", "--model", "smoke", *options, stdin=line, cwd=folder).stdout)
+    names = ("meda+pivot", "uniform", "random", "uniform+pivot")
+    assert set(made) == {f"two#{one}" for one in ("full", "int8")} | {
+        f"two#{name}-{ratio}" for name in names for ratio in ("0.2", "0.2000000001")
+    }

@@ -111,14 +111,16 @@ def test_the_output_that_comes_of_it_is_attention() -> None:
     assert_close(output, expected, atol=1e-5, rtol=0)
 
 
-def test_sampled_rows_are_the_mean_of_those_rows_the_last_among_them() -> None:
+def test_sampled_rows_are_the_mean_of_those_rows_that_see_a_key() -> None:
     query, key, value = qkv()
     statistics, output = measure(query, key, SCALE, marks("mixed"), RowSettings(stride=7), value)
     rows = torch.arange(COUNT - 1, -1, -7)
     shares = eager(query, key)[:, rows]
     assert output is None and statistics.rows == len(rows) == 22
     assert_close(statistics.entropy, grouped(entropy(shares)), atol=1e-5, rtol=0)
-    sums = shares.sum(1).view(KV, -1, COUNT).sum(1).float() * COUNT / len(rows)
+    columns = torch.arange(COUNT)
+    stand_for = (COUNT - columns) / (rows[:, None] >= columns).sum(0)
+    sums = shares.sum(1).view(KV, -1, COUNT).sum(1).float() * stand_for
     assert_close(statistics.received, sums, atol=1e-4, rtol=1e-5)
     assert_close(statistics.window, found().window)
 

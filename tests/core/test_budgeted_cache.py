@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from decoders import FAMILIES, Made, llama, qwen2_vl, tokens
 from transformers import DynamicCache
 
 from medpipe.core.errors import InputError, ModelError
+from medpipe.core.kv.allocators import LayerEntropy
 from medpipe.core.kv.attention_statistics import RowSettings
 from medpipe.core.kv.budgeted_cache import BudgetedCache, Compression
 from medpipe.core.kv.interception import intercept
@@ -107,7 +109,7 @@ def test_layers_shortened_one_by_one_are_those_shortened_at_the_end(name: str) -
     assert at_once.budgeted[0].entries == inputs["input_ids"].shape[1]
 
 
-@pytest.mark.parametrize("name", ["h2o", "meda-released", "meda"])
+@pytest.mark.parametrize("name", ["h2o", "meda"])
 def test_without_merging_no_more_than_one_layer_is_whole(name: str) -> None:
     model, inputs, visual = qwen2_vl()
     cache = BudgetedCache(model, Compression(METHODS[name].merged_by("none"), 0.25), visual)
@@ -127,6 +129,39 @@ def test_decoding_stays_within_the_budget_and_counts_every_merged_token() -> Non
         assert layer.budget <= layer.entries < layer.budget + 4
         told = layer.tokens.sum(1) + layer.entries - layer.tokens.shape[1]
         assert (told == layer.seen).all()
+
+
+def test_released_budgets_that_are_not_nested_sum_to_the_request() -> None:
+    model, inputs, visual = qwen2_vl()
+    cache = BudgetedCache(model, Compression(METHODS["meda-released"].merged_by("none"), 0.2), visual)
+    measured = cache.entropies
+    far = [LayerEntropy(full, None) for full in (8.3, 0.3, 0.3)]
+    cache.entropies = lambda layers=None: far[: len(measured(layers))]
+    model(**inputs, past_key_values=cache)
+    assert sum(layer.entries for layer in cache.budgeted) == round(0.2 * 3 * inputs["input_ids"].shape[1])
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_with_gradients_and_a_turn_of_several_tokens_it_goes_on(name: str) -> None:
+    model, inputs, visual = llama()
+    with torch.enable_grad():
+        cache = BudgetedCache(model, Compression(METHODS[name], 0.3), visual, every=8)
+        model(**inputs, past_key_values=cache)
+        said = model(input_ids=inputs["input_ids"][:, :12], past_key_values=cache).logits
+    assert said.isfinite().all() and all(layer.entries - layer.budget < 8 for layer in cache.budgeted)
+
+
+def test_a_deep_copy_shares_the_model_and_outlives_the_first() -> None:
+    model, inputs, visual = llama()
+    cache = BudgetedCache(model, Compression(MEDA, 0.3), visual)
+    with torch.no_grad():
+        model(**inputs, past_key_values=cache)
+        more = inputs["input_ids"][:, :1]
+        other = deepcopy(cache)
+        expected = model(input_ids=more, past_key_values=cache).logits
+        del cache
+        assert other.model is model
+        torch.testing.assert_close(model(input_ids=more, past_key_values=other).logits, expected)
 
 
 def test_bytes_are_those_of_the_tensors() -> None:

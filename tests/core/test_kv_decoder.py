@@ -89,6 +89,25 @@ def test_the_error_of_attention_is_told_layer_by_layer(smoke: Decoder) -> None:
         assert len(errors) == 4 and all(low <= one <= high for one in errors)
 
 
+def test_a_method_may_say_more_than_the_full_cache(smoke: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, first = measured(smoke, smoke.prompts.encode("What is seen here, and where?", [PIXELS]), RowSettings())
+    free = greedy(smoke, first, 8, cache.compressed(Compression(METHODS["recent"], 1.0)))
+    monkeypatch.setattr(smoke.model.generation_config, "eos_token_id", free[1])
+    base = Baseline.of(smoke, cache, first, "answer", 8)
+    assert len(base.free) == 2
+    assert any(
+        len(smoke.tokenizer(base.compressed(Compression(METHODS[name], 0.05)).text)["input_ids"]) > 2
+        for name in METHODS
+    )
+
+
+def test_a_continuation_must_have_room_behind_its_prompt(smoke: Decoder) -> None:
+    prompt = smoke.prompts.encode("What?", [])
+    most = smoke.model.config.get_text_config().max_position_embeddings
+    with pytest.raises(InputError, match=f"the model counts to {most}"):
+        measured(smoke, prompt, RowSettings(), most)
+
+
 def test_rouge_l_is_f1_of_what_is_common_in_order() -> None:
     assert rouge_l(["the", "cat", "sat", "on", "the", "mat"], ["the", "cat", "on", "a", "mat"]) == pytest.approx(
         2 * 4 / 11
@@ -134,10 +153,10 @@ def test_a_folder_of_llava_is_opened_with_its_processor(tmp_path: Path) -> None:
     LlavaProcessor(image, tokenizer, patch_size=4, vision_feature_select_strategy="default", image_token="<image>",
                    num_additional_image_tokens=1).save_pretrained(tmp_path)  # fmt: skip
     decoder = open_decoder(str(tmp_path))
-    for template in (None, IMAGES_FIRST):
+    for template, around in ((None, 0), (IMAGES_FIRST, 0), (f"USER One: {IMAGES_FIRST}", 10)):
         decoder.prompts.processor.chat_template = template
         placed = decoder.prompts.encode("One <image>, two <image>: which?", [PIXELS, PIXELS])
-        assert _runs(placed.visual) == [4, 16, 6, 16, 8]
+        assert _runs(placed.visual) == [around + 4, 16, 6, 16, 8]
     decoder.prompts.processor.chat_template = None
     prompt = decoder.prompts.encode("What?", [PIXELS])
     assert int(prompt.visual.sum()) == 16 and prompt.images == 1
