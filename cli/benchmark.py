@@ -178,14 +178,13 @@ def _predict(
     def prepare() -> Any:
         from medpipe.cli.ecg_scoring import Scoring
         from medpipe.cli.ecg_select import cut as cut_record
+        from medpipe.core.ecg.encoder import label
 
         scoring = Scoring(command, queries, settings, run.device, batch_size(None, run.device))
+        named = label(scoring.own().encoder)
         if not cut:
-            return scoring.transform, scoring.label
-
-        return (lambda records: scoring.transform([cut_record(one, None, _MERL_CPSC_SECONDS) for one in records])), (
-            scoring.label
-        )
+            return scoring.transform, named
+        return (lambda records: scoring.transform([cut_record(one, None, _MERL_CPSC_SECONDS) for one in records])), named
 
     try:
         return run_job(Job(command, shared, prepare, settings | {"cut": cut}))

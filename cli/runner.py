@@ -35,14 +35,14 @@ _PATIENCE_SECONDS = 0.05
 class Job:
     """What a command hands to the runner.
 
-    `prepare` gives the transform and a word on the model for `via`, or what finds it for a record, empty for none;
-    it runs once in each worker, models are loaded there. `results` are the command's own options that change what
-    comes out.
+    `prepare` gives the transform and a word on the model for `via`, or what finds it for a record, and for None the
+    model that the options name, empty for none; it runs once in each worker, models are loaded there. `results` are
+    the command's own options that change what comes out.
     """
 
     command: str
     run: RunOptions
-    prepare: Callable[[], tuple[Transform, str | Callable[[Record], str]]]
+    prepare: Callable[[], tuple[Transform, str | Callable[[Record | None], str]]]
     results: dict[str, Any] = field(default_factory=dict)
     refs: str | None = None
     head: int | None = None
@@ -79,12 +79,13 @@ class Job:
             on_error=str(self.run.on_error),
             sharded=self.run.shard is not None,
             debug=self.run.verbose > 1,
+            model=model if isinstance(model, str) else model(None),
         )
 
-    def resume_digest(self) -> str:
-        """Stands for this very run: a state with another digest cannot be gone on from."""
+    def resume_digest(self, model: str) -> str:
+        """Stands for this very run, by this model: a state with another digest cannot be gone on from."""
         run = self.run
-        facts = [self.digest(), run.inputs, run.files_from, run.shard, run.batch_size, self.refs, self.head]
+        facts = [self.digest(), run.inputs, run.files_from, run.shard, run.batch_size, self.refs, self.head, model]
         return hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
@@ -102,7 +103,7 @@ def run_job(job: Job) -> int:
     pool = Pool(lambda: job.processor(target.encode), job.run.worker_count)
     try:
         output = target.open(
-            job.command, job.digest(), job.resume_digest(), resume=job.run.resume, attributes=job.attributes
+            job.command, job.digest(), job.resume_digest(pool.model), resume=job.run.resume, attributes=job.attributes
         )
         return _run(job, options, stop, pool, output)
     finally:
@@ -112,12 +113,16 @@ def run_job(job: Job) -> int:
 
 def _complete(job: Job, target: Target, options: InputOptions) -> int:
     """What a run says, and ends with, whose output an earlier one has finished."""
-    from medpipe.cli.finished import failures
+    from medpipe.cli.finished import Made, failures
 
     skipped = job.run.on_error != OnError.record
+    # Another model may stand under the same name by now: opened where the run would, two workers for the most.
+    pool = Pool(lambda: job.processor(target.encode), min(job.run.worker_count, 2))
     try:
-        failed = failures(str(target.path), job.command, job.digest(), options, skipped=skipped, head=job.head)
+        made = Made(job.command, job.digest(), pool.model)
+        failed = failures(str(target.path), made, options, skipped=skipped, head=job.head)
     finally:
+        pool.close()
         options.close()
     told = f", with {failed} failed input{'' if failed == 1 else 's'} in it" if failed else ""
     print(f"{job.command}: {job.run.output} is complete already{told}", file=sys.stderr)
