@@ -53,6 +53,7 @@ class Job:
     read: ReadOptions | None = None  # of files, where more than --fs decides
     attributes: dict[str, str] = field(default_factory=dict)  # of an HDF5 output
     target: Target | None = None  # where it is not for `-o` alone to say
+    said: set[str] | None = None  # messages on failures that jobs of one command say once
 
     def digest(self) -> str:
         """Stands for everything that changes results, but for which inputs there are."""
@@ -125,13 +126,14 @@ def _complete(job: Job, target: Target, options: InputOptions) -> int:
         pool.close()
         options.close()
     told = f", with {failed} failed input{'' if failed == 1 else 's'} in it" if failed else ""
-    print(f"{job.command}: {job.run.output} is complete already{told}", file=sys.stderr)
+    if not job.run.quiet:
+        print(f"{job.command}: {job.run.output} is complete already{told}", file=sys.stderr)
     return SOME_FAILED if failed else GOOD
 
 
 def _run(job: Job, options: InputOptions, stop: StopRequest, pool: Pool, output: Output) -> int:
     files = options.files_from is None and "-" not in options.inputs and len(options.inputs) > 1
-    report = Report(job.command, job.run, len(options.inputs) if files else None)
+    report = Report(job.command, job.run, len(options.inputs) if files else None, job.said)
     end = _Loop(job, pool, output, report, stop).over(
         _chunks(enumerate_items(options), output.state, stop, (1,) if job.runs else _CHUNKS)
     )
