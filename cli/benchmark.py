@@ -17,6 +17,7 @@ import typer
 from medpipe.cli.benchmark_sets import LABELS, SETS, SPLITS, BenchmarkSet, read_set
 from medpipe.cli.ecg_options import batch_size
 from medpipe.cli.exits import BAD_STREAM, GOOD, NO_STREAM, SOME_FAILED, Fatal
+from medpipe.cli.inputs import InputOptions, places
 from medpipe.cli.options import RunOptions
 from medpipe.cli.predictions import Predictions, read_predictions
 from medpipe.cli.process import Outcome
@@ -202,7 +203,7 @@ def _predict(
         "keep_arrays": False,
     }
     # Another copy of the data set has recordings of the same names.
-    recordings = str(Path(run.folders[SETS[one.name][0]]).resolve())
+    recordings = places(InputOptions([run.folders[SETS[one.name][0]]]))
     cut = run.model["preset"] == "merl" and one.name == "cpsc"
 
     def prepare() -> Any:
@@ -220,8 +221,7 @@ def _predict(
     try:
         return run_job(Job(command, shared, prepare, settings | {"cut": cut, "recordings": recordings}, said=said))
     except Fatal as fatal:
-        said = fatal.message.replace("start over without --resume", "name another folder")
-        raise Fatal(fatal.code, said) from None
+        raise Fatal(fatal.code, fatal.message.replace("start over without --resume", "name another folder")) from None
 
 
 def _measure(run: Benchmark, one: BenchmarkSet, path: Path, seen: set[str] | None) -> LabelMetrics:

@@ -79,6 +79,19 @@ def list_paths(options: InputOptions) -> Iterator[str]:
             yield path
 
 
+def places(options: InputOptions) -> list[str]:
+    """Where inputs lie, in whatever order they are named: folders of recordings, and streams; not standard input."""
+    given: Iterable[str] = options.inputs
+    if options.files_from is not None:
+        given = [] if options.files_from == "-" else _paths_from(options.files_from, options.null)
+    found = (
+        os.path.dirname(path) if path.lower().endswith(_RECORDING) and not os.path.isdir(path) else path
+        for path in given
+        if path != "-"
+    )
+    return sorted({_utf8(os.path.realpath(path)) for path in found})
+
+
 def _paths_from(name: str, null: bool) -> Iterator[str]:
     try:
         stream = sys.stdin.buffer if name == "-" else Path(name).open("rb")
