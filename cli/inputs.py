@@ -80,16 +80,16 @@ def list_paths(options: InputOptions) -> Iterator[str]:
 
 
 def places(options: InputOptions) -> list[str]:
-    """Where inputs lie, in whatever order they are named: folders of recordings, and streams; not standard input."""
-    given: Iterable[str] = options.inputs
+    """Where inputs lie, in whatever order they are named: folders of recordings, and streams; pipes lie nowhere."""
+    given = options.inputs
     if options.files_from is not None:
-        given = [] if options.files_from == "-" else _paths_from(options.files_from, options.null)
-    found = (
-        os.path.dirname(path) if path.lower().endswith(_RECORDING) and not os.path.isdir(path) else path
-        for path in given
-        if path != "-"
-    )
-    return sorted({_utf8(os.path.realpath(path)) for path in found})
+        # A list on a pipe can be read once only, and that is the run's.
+        listed = os.path.isfile(options.files_from)
+        given = list(_paths_from(options.files_from, options.null)) if listed else []
+    folders = {path for path in given if os.path.isdir(path)}
+    files = (path for path in given if path not in folders and os.path.isfile(path))
+    found = {os.path.dirname(path) if path.lower().endswith(_RECORDING) else path for path in files}
+    return sorted({_utf8(os.path.realpath(path)) for path in folders | found})
 
 
 def _paths_from(name: str, null: bool) -> Iterator[str]:

@@ -178,6 +178,13 @@ def test_features_are_not_those_of_other_recordings_of_the_same_names(folder: Pa
     assert done.returncode == 2 and b"name another file" in done.stderr and not done.stdout
 
 
+def test_a_list_on_a_pipe_is_left_to_the_run(folder: Path) -> None:
+    listing = "".join(f"rec/r{k:03d}.hea\n" for k in range(COUNT)).encode()
+    options = [*common()[1:-8], *common()[-6:], *FAST]
+    piped = probe("--files-from", "/dev/stdin", *options, cwd=folder, stdin=listing)
+    assert rows_of(piped)
+
+
 def test_without_scikit_learn_the_line_to_install_it_is_given(folder: Path) -> None:
     done = probe(*common(), cwd=folder, before="import sys; sys.modules['sklearn'] = None")
     assert done.returncode == 69 and done.stderr.strip().endswith(b"pip install 'medpipe[train]'")
