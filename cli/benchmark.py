@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +17,18 @@ import typer
 from medpipe.cli.benchmark_sets import LABELS, SETS, SPLITS, BenchmarkSet, read_set
 from medpipe.cli.ecg_options import batch_size
 from medpipe.cli.exits import BAD_STREAM, GOOD, NO_STREAM, SOME_FAILED, Fatal
+from medpipe.cli.inputs import InputOptions, places
 from medpipe.cli.options import RunOptions
 from medpipe.cli.predictions import Predictions, read_predictions
-from medpipe.cli.publish import write_whole
+from medpipe.cli.process import Outcome
+from medpipe.cli.publish import make_folder, write_whole
 from medpipe.cli.queries import collect_queries
 from medpipe.cli.runner import Job, run_job
 from medpipe.core import __version__
 from medpipe.core.ecg.benchmark_classes import class_names
 from medpipe.core.metrics.estimates import Row
 from medpipe.core.metrics.labels import LabelMetrics, compare_labels, score_labels
+from medpipe.formats.jsonl import Record
 from medpipe.formats.leads import STANDARD_12, canonical_lead
 
 _LIMB = STANDARD_12[:6]
@@ -76,12 +82,23 @@ def lead_subsets(text: str) -> dict[str, list[str]]:
     known = {"12": [], "limb6": list(_LIMB)}
     found: dict[str, list[str]] = {}
     for part in (one.strip() for one in text.split(";")):
-        leads = known.get(part) if part in known else [canonical_lead(name) for name in part.split(",")]
-        other = [lead for lead in leads or [] if lead not in STANDARD_12]
-        if not part or other:
+        leads = known[part] if part in known else _named_leads(part)
+        if not part or not set(leads) <= set(STANDARD_12):
             raise typer.BadParameter(f"--lead-subsets {part or text!r}: no subset of {', '.join(STANDARD_12)}")
-        found["I,II,V1-V6" if leads == [*STANDARD_12[:2], *STANDARD_12[6:]] else part] = leads or []
+        if len(set(leads)) < len(leads):
+            raise typer.BadParameter(f"--lead-subsets {part!r}: a lead is in it twice")
+        found["I,II,V1-V6" if leads == [*STANDARD_12[:2], *STANDARD_12[6:]] else part] = leads
     return found
+
+
+def _named_leads(part: str) -> list[str]:
+    """Names between commas, `V1-V6` for all between."""
+    leads: list[str] = []
+    for name in part.split(","):
+        span = re.fullmatch(r"\s*V([1-6])-V([1-6])\s*", name, re.IGNORECASE)
+        between = [f"V{place}" for place in range(int(span[1]), int(span[2]) + 1)] if span else []
+        leads += between or [canonical_lead(name)]
+    return leads
 
 
 def run_benchmark(command: str, run: Benchmark) -> int:
@@ -94,19 +111,15 @@ def run_benchmark(command: str, run: Benchmark) -> int:
             f"{command}: the default model has learnt from PTB-XL's folds 1 to 8, which are this part", file=sys.stderr
         )
     failed = False
-    absent: set[str] = set()
+    said: set[str] = set()
     rows: list[dict[str, Any]] = []
     tables: list[str] = []
-    for name in run.wanted():
-        source = SETS[name][0]
-        one = read_set(name, Path(run.splits), Path(run.folders[source]), run.split, run.labels)
-        folder.mkdir(parents=True, exist_ok=True)
-        queries = _queries(run, name)
+    sets = _read(run, subsets)
+    make_folder(str(folder / "metrics.jsonl"))
+    for name, (one, queries) in sets.items():
         for subset, leads in subsets.items():
             path = folder / f"{name}.{subset}.jsonl"
-            failed |= _predict(command, run, one, queries, leads, path, absent) != GOOD
-            # Said once, not again for every subset of leads and set that has it.
-            absent |= {place for place in one.paths if not Path(place).exists()}
+            failed |= _predict(command, run, one, queries, leads, path, said) != GOOD
             # Beside the predictions that it belongs to: a run that is refused leaves the earlier one's.
             one.write_truth(folder / f"{name}.truth.csv")
             made = _measure(run, one, path, seen)
@@ -115,6 +128,19 @@ def run_benchmark(command: str, run: Benchmark) -> int:
             rows += [{**row, "id": f"{name}/{subset}/{row['id']}", **facts} for row in made.records()]
     _write(command, run, folder, rows, tables)
     return SOME_FAILED if failed else GOOD
+
+
+def _read(run: Benchmark, subsets: dict[str, list[str]]) -> dict[str, tuple[BenchmarkSet, dict[str, str]]]:
+    """Every set with its queries, and a look for the other run's predictions, before hours of scoring. Fatal."""
+    found = {}
+    for name in run.wanted():
+        folder = Path(run.folders[SETS[name][0]])
+        found[name] = read_set(name, Path(run.splits), folder, run.split, run.labels), _queries(run, name)
+        for subset in subsets if run.against is not None else ():
+            other = Path(str(run.against)) / f"{name}.{subset}.jsonl"
+            if not other.is_file():
+                raise Fatal(NO_STREAM, f"--against: {other}: no such file")
+    return found
 
 
 def _queries(run: Benchmark, name: str) -> dict[str, str]:
@@ -153,11 +179,14 @@ def _is_seen(name: str, group: str, seen: set[str]) -> bool:
 
 def _predict(
     command: str, run: Benchmark, one: BenchmarkSet, queries: dict[str, str], leads: list[str], path: Path,
-    absent: set[str],
+    said: set[str],
 ) -> int:  # fmt: skip
-    """The scores of a set by the leads, into `path`, going on where an earlier run stopped; the exit code."""
+    """The scores of a set by the leads, into `path`, going on where an earlier run stopped; the exit code.
+
+    What `said` holds of failures is not said again.
+    """
     listing = path.with_suffix(".list")
-    listing.write_text("".join(f"{place}\n" for place in one.paths if place not in absent), "utf-8")
+    write_whole(os.fsencode("".join(f"{place}\n" for place in one.paths)), str(listing))
     shared = RunOptions(
         files_from=str(listing), output=str(path), jobs=run.jobs, device=run.device, resume=True, id_scheme="stem",
         quiet=run.quiet,
@@ -173,25 +202,26 @@ def _predict(
         "segment": None,
         "keep_arrays": False,
     }
+    # Another copy of the data set has recordings of the same names.
+    recordings = places(InputOptions([run.folders[SETS[one.name][0]]]))
     cut = run.model["preset"] == "merl" and one.name == "cpsc"
 
     def prepare() -> Any:
         from medpipe.cli.ecg_scoring import Scoring
         from medpipe.cli.ecg_select import cut as cut_record
+        from medpipe.core.ecg.encoder import label
 
         scoring = Scoring(command, queries, settings, run.device, batch_size(None, run.device))
-        if not cut:
-            return scoring.transform, scoring.label
 
-        return (lambda records: scoring.transform([cut_record(one, None, _MERL_CPSC_SECONDS) for one in records])), (
-            scoring.label
-        )
+        def transform(records: Sequence[Record]) -> Iterable[Outcome]:
+            return scoring.transform([cut_record(one, None, _MERL_CPSC_SECONDS) for one in records] if cut else records)
+
+        return transform, label(scoring.own().encoder)
 
     try:
-        return run_job(Job(command, shared, prepare, settings | {"cut": cut}))
+        return run_job(Job(command, shared, prepare, settings | {"cut": cut, "recordings": recordings}, said=said))
     except Fatal as fatal:
-        said = fatal.message.replace("start over without --resume", "name another folder")
-        raise Fatal(fatal.code, said) from None
+        raise Fatal(fatal.code, fatal.message.replace("start over without --resume", "name another folder")) from None
 
 
 def _measure(run: Benchmark, one: BenchmarkSet, path: Path, seen: set[str] | None) -> LabelMetrics:
@@ -199,8 +229,9 @@ def _measure(run: Benchmark, one: BenchmarkSet, path: Path, seen: set[str] | Non
     streams = [read_predictions(str(path))]
     if run.against is not None:
         streams.append(read_predictions(str(Path(run.against) / path.name)))
-    common = [ident for ident in one.ids if all(ident in set(stream.ids) for stream in streams)]
-    rows = [one.ids.index(ident) for ident in common]
+    scored = set.intersection(*(set(stream.ids) for stream in streams))
+    rows = [row for row, ident in enumerate(one.ids) if ident in scored]
+    common = [one.ids[row] for row in rows]
     labels = one.labels[rows].astype(np.float32)
     scores = [_ordered(stream, common, one.classes) for stream in streams]
     patients = [one.patients[row] for row in rows]

@@ -7,7 +7,9 @@ The tables are those of https://github.com/cheliu-computation/MERL-ICML2024 (`fi
 from __future__ import annotations
 
 import csv
+import io
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.cli.exits import BAD_STREAM, NO_STREAM, Fatal
+from medpipe.cli.publish import write_whole
 from medpipe.core.ecg.benchmark_classes import class_names
 
 SETS: Final[Mapping[str, tuple[str, str]]] = {
@@ -47,12 +50,13 @@ class BenchmarkSet:
     paths: list[str]
 
     def write_truth(self, path: Path) -> None:
-        """As a table that med-score and ecg-probe read: id, patient, a column for each class."""
-        with path.open("w", encoding="utf-8", newline="") as stream:
-            out = csv.writer(stream, lineterminator="\n")
-            out.writerow(["id", "patient", *self.classes])
-            for ident, patient, row in zip(self.ids, self.patients, self.labels.tolist(), strict=True):
-                out.writerow([ident, patient, *row])
+        """As a table that med-score and ecg-probe read: id, patient, a column for each class. Fatal 74."""
+        stream = io.StringIO(newline="")
+        out = csv.writer(stream, lineterminator="\n")
+        out.writerow(["id", "patient", *self.classes])
+        for ident, patient, row in zip(self.ids, self.patients, self.labels.tolist(), strict=True):
+            out.writerow([ident, patient, *row])
+        write_whole(stream.getvalue().encode("utf-8", "surrogateescape"), str(path))
 
 
 def read_set(name: str, splits: Path, recordings: Path, split: str, labels: str) -> BenchmarkSet:
@@ -74,12 +78,16 @@ def read_set(name: str, splits: Path, recordings: Path, split: str, labels: str)
     table = splits / f"{stem}_{split}.csv"
     rows = _rows(table)
     classes = list(class_names(name))
-    absent = [column for column in (*classes, _PATHS[source]) if column not in rows[0]]
-    if absent:
+    listed = source == "csn" and labels == "exact"
+    needed = (*classes, _PATHS[source], *(["diagnose"] if listed else []))
+    if absent := [column for column in needed if column not in rows[0]]:
         raise Fatal(BAD_STREAM, f"{table}: no column {', '.join(absent[:5])}")
-    found = [_labels(row, classes, source, labels) for row in rows]
-    if labels == "merl" and name == "sub" and split == "train":
-        found = _by_place(rows, classes, splits / f"{stem}_val.csv")
+    if listed:
+        found = [_listed(row["diagnose"], classes) for row in rows]
+    elif labels == "merl" and name == "sub" and split == "train":
+        found = _labels(table, rows, _by_place(rows, classes, splits / f"{stem}_val.csv"))
+    else:
+        found = _labels(table, rows, classes)
     ids = [PurePosixPath(row[_PATHS[source]]).stem for row in rows]
     if len(set(ids)) < len(ids):
         raise Fatal(BAD_STREAM, f"{table}: a recording is in it twice")
@@ -103,18 +111,27 @@ def _rows(table: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _labels(row: Mapping[str, str], classes: list[str], source: str, labels: str) -> list[int]:
-    if source == "csn" and labels == "exact":
-        listed = {token.strip() for token in row["diagnose"].split(",")}
-        return [int(name in listed) for name in classes]
-    return [int(float(row[name])) for name in classes]
+def _listed(diagnoses: str, classes: list[str]) -> list[int]:
+    tokens = {token.strip() for token in diagnoses.split(",")}
+    return [int(name in tokens) for name in classes]
 
 
-def _by_place(rows: list[dict[str, str]], classes: list[str], other: Path) -> list[list[int]]:
-    """Labels of the columns that stand where another table has the classes: MERL's loader goes by place."""
+def _labels(table: Path, rows: list[dict[str, str]], columns: list[str]) -> list[list[int]]:
+    """Fatal 65 for a cell that is neither 0 nor 1."""
+    for number, row in enumerate(rows, 2):
+        for column in columns:
+            if not re.fullmatch(r"\s*[01](\.0*)?\s*", row[column]):
+                raise Fatal(BAD_STREAM, f"{table}: line {number}, column {column}: {row[column]!r} is neither 0 nor 1")
+    return [[int(float(row[column])) for column in columns] for row in rows]
+
+
+def _by_place(rows: list[dict[str, str]], classes: list[str], other: Path) -> list[str]:
+    """The columns that stand where another table has the classes: MERL's loader goes by place. Fatal 65."""
     own, theirs = list(rows[0]), list(_rows(other)[0])
-    places = [own[theirs.index(name)] for name in classes]
-    return [[int(float(row[place])) for place in places] for row in rows]
+    places = [theirs.index(name) if name in theirs else len(own) for name in classes]
+    if max(places) >= len(own):
+        raise Fatal(BAD_STREAM, f"{other}: other columns than the classes of the table to train on")
+    return [own[place] for place in places]
 
 
 def _located(rows: list[dict[str, str]], source: str, folder: Path) -> Iterator[str]:

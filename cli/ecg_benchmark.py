@@ -10,7 +10,7 @@ from medpipe.cli import ecg_options, score_options
 from medpipe.cli.command import execute, plain_command
 
 NAME = "ecg-benchmark"
-SUBSETS = "12;I;I,II;limb6;I,II,V1,V2,V3,V4,V5,V6"
+SUBSETS = "12;I;I,II;limb6;I,II,V1-V6"
 
 
 def ecg_benchmark(

@@ -44,19 +44,21 @@ class Scoring:
                 )
             return
         recordings = [record for record in records if "embedding" not in record]
-        encoded = iter(self._own().transform(recordings)) if recordings else iter(())
+        encoded = iter(self.own().transform(recordings)) if recordings else iter(())
         for record in records:
             outcome = [_usable(record, self.settings)] if "embedding" in record else next(encoded)
             yield outcome if isinstance(outcome, Exception) else list(self._scored(outcome))
 
-    def label(self, record: Record) -> str:
-        """The model that scored a record, as `via` names it."""
+    def label(self, record: Record | None) -> str:
+        """The model that scored a record, as `via` names it; of None that of the options, if they name one."""
+        if record is None:
+            return label(self.own().encoder) if self._chosen() else ""
         made_by = record["scorer"]
         found = self._scorers[made_by["sha256"], made_by["space"]]
         return "" if isinstance(found, Exception) else label(found[0])
 
     def _segments(self, record: Record) -> Iterator[Record | Failed]:
-        for outcome in self._own().transform([record]):
+        for outcome in self.own().transform([record]):
             if isinstance(outcome, Exception):
                 raise outcome
             yield from outcome
@@ -71,8 +73,8 @@ class Scoring:
             except EXPECTED as error:
                 yield Failed(record, bare(error))
 
-    def _own(self) -> Encoding:
-        """The model of the options, opened when the first recording comes."""
+    def own(self) -> Encoding:
+        """The model of the options, opened when it is first asked for."""
         if self._encoding is None:
             made = Encoding.open(self.command, self.settings, self.device, self.batch_size)
             if getattr(made.encoder, "decodes", False):
@@ -126,10 +128,9 @@ class Scoring:
     def _open(self, made_by: dict[str, Any]) -> tuple[Encoder, Scorer]:
         from medpipe.core.ecg.encoders import open_named
 
-        chosen = self.settings["model"]["model"] is not None or self.settings["model"]["arch"] is not None
-        own = chosen or self._matches(made_by)
+        own = self._chosen() or self._matches(made_by)
         try:
-            encoder = self._own().encoder if own else open_named(made_by)
+            encoder = self.own().encoder if own else open_named(made_by)
             if (encoder.space, encoder.sha256) != (made_by["space"], made_by.get("sha256")):
                 raise FormatError(
                     "other-space",
@@ -144,6 +145,9 @@ class Scoring:
                 raise Fatal(UNAVAILABLE if error.unavailable else BAD_STREAM, str(error)) from None
             # Only this record's model is not to be had: those of the others may be.
             raise FormatError("no-model" if error.unavailable else "other-space", str(error)) from None
+
+    def _chosen(self) -> bool:
+        return self.settings["model"]["model"] is not None or self.settings["model"]["arch"] is not None
 
     def _matches(self, made_by: dict[str, Any]) -> bool:
         own = self._encoding

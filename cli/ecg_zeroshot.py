@@ -69,7 +69,7 @@ def ecg_zeroshot(
     }
     size = ecg_options.batch_size(run.batch_size, run.device)
 
-    def prepare() -> tuple[Transform, str | Callable[[Record], str]]:
+    def prepare() -> tuple[Transform, str | Callable[[Record | None], str]]:
         scoring = Scoring(NAME, wanted, settings, run.device, size)
         return scoring.transform, scoring.label
 

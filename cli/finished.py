@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -11,19 +12,30 @@ from medpipe.cli.exits import USAGE, Fatal
 from medpipe.cli.inputs import InputOptions, Item, enumerate_items
 
 
-def failures(output: str, command: str, digest: str, inputs: InputOptions, *, skipped: bool, head: int | None) -> int:
-    """How many records of a finished output are errors of `command`.
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What would write it now: command, digest of the options that change results, model as `via` names it.
+
+    The model is empty where there is none, or where each record has its own.
+    """
+
+    command: str
+    digest: str
+    model: str
+
+
+def failures(output: str, made: Made, inputs: InputOptions, *, skipped: bool, head: int | None) -> int:
+    """How many records of a finished output are errors of the command.
 
     Args:
         output: the finished file.
-        command: that would write it now, whose errors count.
-        digest: of the options that change results.
+        made: what would write it now.
         inputs: what the run would read now.
         skipped: whether failed inputs have no record.
         head: after so many records the run ends.
 
     Raises:
-        Fatal: 2 when other options or other inputs made it.
+        Fatal: 2 when other options, other inputs or another model made it.
     """
     walk = _Inputs((item.id for item in enumerate_items(inputs)), skipped)
     failed = count = 0
@@ -31,7 +43,7 @@ def failures(output: str, command: str, digest: str, inputs: InputOptions, *, sk
         count += 1
         if not walk.holds(str(record.get("id"))):
             raise _other(output, "of other inputs")
-        failed += _is_failure(record, output, command, digest)
+        failed += _is_failure(record, output, made)
     if not walk.at_end() and not (head is not None and count >= head):
         raise _other(output, "of fewer inputs")
     return failed
@@ -92,12 +104,14 @@ def _record(item: Item) -> dict[str, Any]:
     return found
 
 
-def _is_failure(record: dict[str, Any], output: str, command: str, digest: str) -> bool:
+def _is_failure(record: dict[str, Any], output: str, made: Made) -> bool:
     if "error" in record:
         error = record["error"]
-        return isinstance(error, dict) and error.get("command") == command
+        return isinstance(error, dict) and error.get("command") == made.command
     via = record.get("via")
     said = str(via[-1]) if isinstance(via, list) and via else ""
-    if not (said.startswith(f"{command} ") and said.endswith(f" options={digest}")):
+    if not (said.startswith(f"{made.command} ") and said.endswith(f" options={made.digest}")):
         raise _other(output, "by another command or with other options")
+    if made.model and not said.endswith(f" model={made.model} options={made.digest}"):
+        raise _other(output, f"by another model than {made.model}")
     return False

@@ -56,7 +56,8 @@ class Grounding:
     @property
     def label(self) -> str:
         """For `via`."""
-        return str(self.facts["name"])
+        sha256 = self.facts.get("sha256")
+        return str(self.facts["name"]) + (f"@{sha256}" if sha256 else "")
 
     def tell(self, command: str) -> None:
         """What a user should know before reading the result."""

@@ -79,6 +79,19 @@ def list_paths(options: InputOptions) -> Iterator[str]:
             yield path
 
 
+def places(options: InputOptions) -> list[str]:
+    """Where inputs lie, in whatever order they are named: folders of recordings, and streams; pipes lie nowhere."""
+    given = options.inputs
+    if options.files_from is not None:
+        # A list on a pipe can be read once only, and that is the run's.
+        listed = os.path.isfile(options.files_from)
+        given = list(_paths_from(options.files_from, options.null)) if listed else []
+    folders = {path for path in given if os.path.isdir(path)}
+    files = (path for path in given if path not in folders and os.path.isfile(path))
+    found = {os.path.dirname(path) if path.lower().endswith(_RECORDING) else path for path in files}
+    return sorted({_utf8(os.path.realpath(path)) for path in folders | found})
+
+
 def _paths_from(name: str, null: bool) -> Iterator[str]:
     try:
         stream = sys.stdin.buffer if name == "-" else Path(name).open("rb")

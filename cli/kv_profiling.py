@@ -55,7 +55,7 @@ class Profiling:
     @property
     def label(self) -> str:
         """For `via`."""
-        return str(self.decoder.facts["name"])
+        return f"{self.decoder.facts['name']}@{self.decoder.facts['config_sha256']}"
 
     def measure(self, record: Record) -> Iterator[Record]:
         """Statistics alone."""

@@ -190,7 +190,8 @@ class FileOutput:
         if state.options != options:
             raise Fatal(
                 USAGE,
-                f"{self.state_file} was left by a run with other options or inputs; start over without --resume",
+                f"{self.state_file} was left by a run with other options or inputs, or by another model;"
+                " start over without --resume",
             )
         sizes = (self.part, state.bytes), (self.arrays, state.array_bytes)
         for path, size in sizes:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from medpipe.cli.ecg_encoding import Encoding
 from medpipe.cli.exits import BAD_STREAM, GOOD, SOME_FAILED, UNAVAILABLE, Fatal
-from medpipe.cli.inputs import InputOptions, enumerate_items
+from medpipe.cli.inputs import InputOptions, enumerate_items, places
 from medpipe.cli.load import load
 from medpipe.cli.options import RunOptions
 from medpipe.cli.process import Failed, Outcome
@@ -117,7 +117,9 @@ def _made(
         features = Features.open(command, settings, run.device, size, seeds)
         return features.transform, label(features.model.encoder)
 
-    code = run_job(Job(command, run, prepare, settings | {"seeds": seeds}))
+    # Other recordings of the same names have other features.
+    where = places(InputOptions(run.inputs or [], run.files_from, run.null))
+    code = run_job(Job(command, run, prepare, settings | {"seeds": seeds, "recordings": where}))
     return code, _read(run.output, wanted) if code in (GOOD, SOME_FAILED) else None
 
 

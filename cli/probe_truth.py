@@ -74,7 +74,9 @@ def _folds(option: str, text: str) -> frozenset[int]:
 
 
 def read_probe_truth(path: str, id_column: str, by: str | None, split: Split, classes: list[str]) -> ProbeTruth:
-    """The table; of no `classes` all its other columns are. Fatal 65 and 66 when it cannot serve."""
+    """The table; of no `classes` all its other columns are. Fatal 65 and 66 when it cannot serve; BadParameter."""
+    if twice := [name for name, times in Counter(classes).items() if times > 1]:
+        raise typer.BadParameter(f"--classes names {twice[0]} twice")
     columns = _columns(path)
     needed = [name for name in (id_column, by, split.column) if name is not None]
     wanted = classes or [name for name in columns if name not in needed]

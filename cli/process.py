@@ -60,6 +60,7 @@ class Processor:
     on_error: str = "record"
     sharded: bool = False
     debug: bool = False
+    model: str = ""  # that the options name, where it is known before there is a record
 
     def __call__(self, items: Sequence[Item]) -> Iterator[list[Done]]:
         """Finish a batch, in order; what is large comes in pieces."""

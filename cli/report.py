@@ -26,10 +26,11 @@ def printable(text: str) -> str:
 class Report:
     """Messages and progress of one run."""
 
-    def __init__(self, command: str, run: RunOptions, total: int | None) -> None:
+    def __init__(self, command: str, run: RunOptions, total: int | None, said: set[str] | None = None) -> None:
         self._command = command
         self._run = run
-        self._failures = 0
+        self._failures = self._repeated = 0
+        self._said = said
         self._bar = self._progress(total)
 
     def _progress(self, total: int | None) -> Any:
@@ -45,10 +46,18 @@ class Report:
         """Finished inputs."""
         for done in batch:
             if done.failure and not done.more:
-                self._failures += 1
-                self._fail(done)
+                self._note_failure(done)
         if self._bar is not None:
             self._bar.update(sum(not done.more for done in batch))
+
+    def _note_failure(self, done: Done) -> None:
+        if self._said is not None and done.message in self._said:
+            self._repeated += 1
+            return
+        if self._said is not None:
+            self._said.add(done.message)
+        self._failures += 1
+        self._fail(done)
 
     def _fail(self, done: Done) -> None:
         if self._run.quiet or (self._failures > _SHOWN and not self._run.verbose):
@@ -67,7 +76,8 @@ class Report:
         if self._bar is not None:
             self._bar.close()
         failed = sum(state.failed.values())
-        if self._run.quiet or (complete and not failed and not state.passed and not self._run.verbose and not check):
+        nothing = failed == self._repeated and not state.passed
+        if self._run.quiet or (complete and nothing and not self._run.verbose and not check):
             return
         parts = [f"{_count(state.records, 'record')} {'read' if check else 'written'}"]
         if check and not failed:

@@ -35,14 +35,14 @@ _PATIENCE_SECONDS = 0.05
 class Job:
     """What a command hands to the runner.
 
-    `prepare` gives the transform and a word on the model for `via`, or what finds it for a record, empty for none;
-    it runs once in each worker, models are loaded there. `results` are the command's own options that change what
-    comes out.
+    `prepare` gives the transform and a word on the model for `via`, or what finds it for a record, and for None the
+    model that the options name, empty for none; it runs once in each worker, models are loaded there. `results` are
+    the command's own options that change what comes out.
     """
 
     command: str
     run: RunOptions
-    prepare: Callable[[], tuple[Transform, str | Callable[[Record], str]]]
+    prepare: Callable[[], tuple[Transform, str | Callable[[Record | None], str]]]
     results: dict[str, Any] = field(default_factory=dict)
     refs: str | None = None
     head: int | None = None
@@ -53,6 +53,7 @@ class Job:
     read: ReadOptions | None = None  # of files, where more than --fs decides
     attributes: dict[str, str] = field(default_factory=dict)  # of an HDF5 output
     target: Target | None = None  # where it is not for `-o` alone to say
+    said: set[str] | None = None  # messages on failures that jobs of one command say once
 
     def digest(self) -> str:
         """Stands for everything that changes results, but for which inputs there are."""
@@ -79,12 +80,13 @@ class Job:
             on_error=str(self.run.on_error),
             sharded=self.run.shard is not None,
             debug=self.run.verbose > 1,
+            model=model if isinstance(model, str) else model(None),
         )
 
-    def resume_digest(self) -> str:
-        """Stands for this very run: a state with another digest cannot be gone on from."""
+    def resume_digest(self, model: str) -> str:
+        """Stands for this very run, by this model: a state with another digest cannot be gone on from."""
         run = self.run
-        facts = [self.digest(), run.inputs, run.files_from, run.shard, run.batch_size, self.refs, self.head]
+        facts = [self.digest(), run.inputs, run.files_from, run.shard, run.batch_size, self.refs, self.head, model]
         return hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
@@ -102,7 +104,7 @@ def run_job(job: Job) -> int:
     pool = Pool(lambda: job.processor(target.encode), job.run.worker_count)
     try:
         output = target.open(
-            job.command, job.digest(), job.resume_digest(), resume=job.run.resume, attributes=job.attributes
+            job.command, job.digest(), job.resume_digest(pool.model), resume=job.run.resume, attributes=job.attributes
         )
         return _run(job, options, stop, pool, output)
     finally:
@@ -112,21 +114,26 @@ def run_job(job: Job) -> int:
 
 def _complete(job: Job, target: Target, options: InputOptions) -> int:
     """What a run says, and ends with, whose output an earlier one has finished."""
-    from medpipe.cli.finished import failures
+    from medpipe.cli.finished import Made, failures
 
     skipped = job.run.on_error != OnError.record
+    # Another model may stand under the same name by now: opened where the run would, two workers for the most.
+    pool = Pool(lambda: job.processor(target.encode), min(job.run.worker_count, 2))
     try:
-        failed = failures(str(target.path), job.command, job.digest(), options, skipped=skipped, head=job.head)
+        made = Made(job.command, job.digest(), pool.model)
+        failed = failures(str(target.path), made, options, skipped=skipped, head=job.head)
     finally:
+        pool.close()
         options.close()
     told = f", with {failed} failed input{'' if failed == 1 else 's'} in it" if failed else ""
-    print(f"{job.command}: {job.run.output} is complete already{told}", file=sys.stderr)
+    if not job.run.quiet:
+        print(f"{job.command}: {job.run.output} is complete already{told}", file=sys.stderr)
     return SOME_FAILED if failed else GOOD
 
 
 def _run(job: Job, options: InputOptions, stop: StopRequest, pool: Pool, output: Output) -> int:
     files = options.files_from is None and "-" not in options.inputs and len(options.inputs) > 1
-    report = Report(job.command, job.run, len(options.inputs) if files else None)
+    report = Report(job.command, job.run, len(options.inputs) if files else None, job.said)
     end = _Loop(job, pool, output, report, stop).over(
         _chunks(enumerate_items(options), output.state, stop, (1,) if job.runs else _CHUNKS)
     )

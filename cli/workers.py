@@ -24,10 +24,11 @@ Build = Callable[[], Processor]
 
 
 class Pool:
-    """`jobs` processes, or this one when `jobs` is 1."""
+    """`jobs` processes, or this one when `jobs` is 1; `model` is what they have opened."""
 
     def __init__(self, build: Build, jobs: int) -> None:
         self._local = build() if jobs == 1 else None
+        self.model = self._local.model if self._local is not None else ""
         self._links: list[Connection] = []
         self._processes: list[multiprocessing.process.BaseProcess] = []
         self._waiting: deque[int] = deque()
@@ -54,7 +55,7 @@ class Pool:
 
     def _ready(self, link: Connection) -> None:
         try:
-            failure = marshal.loads(link.recv_bytes())
+            failure, self.model = marshal.loads(link.recv_bytes())
         except (EOFError, OSError):
             self._died()
         if failure is not None:
@@ -128,10 +129,10 @@ def _serve(link: Connection, build: Build) -> None:
     try:
         processor = build()
     except Fatal as fatal:
-        link.send_bytes(marshal.dumps((fatal.code, fatal.message)))
+        link.send_bytes(marshal.dumps(((fatal.code, fatal.message), "")))
         return
     gc.freeze()
-    link.send_bytes(marshal.dumps(None))
+    link.send_bytes(marshal.dumps((None, processor.model)))
     while (batch := batches.get()) is not None:
         try:
             _answer(link, processor, [Item(*fields) for fields in marshal.loads(batch)])

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -116,14 +117,18 @@ def test_records_of_the_other_rate_are_measured_too(run: Run, copies: Path, tmp_
     assert done.returncode == 0 and rows["super/I/class:NORM"]["n"] == 12
 
 
-def test_a_recording_that_is_not_there_is_said_once(run: Run, copies: Path, tmp_path: Path) -> None:
+def test_a_recording_that_is_not_there_is_said_once_whatever_the_subset(run: Run, copies: Path, tmp_path: Path) -> None:
     shutil.copytree(copies / "ptbxl", tmp_path / "ptbxl")
     next((tmp_path / "ptbxl").rglob("*.hea")).unlink()
-    options = ["--ptbxl", tmp_path / "ptbxl", "--sets", "super", "--lead-subsets", "I;I,II", "--draws", "0"]
-    done = run("ecg-benchmark", "--splits", copies / "splits", *options, "-o", tmp_path / "o")
+    base = ["ecg-benchmark", "--splits", copies / "splits", "--sets", "super", "--draws", "0", "-o", tmp_path / "o"]
+    done = run(*base, "--ptbxl", tmp_path / "ptbxl", "--lead-subsets", "I;I,II")
     rows = {row["id"]: row for row in map(json.loads, done.stdout.splitlines())}
     assert done.returncode == 1 and done.stderr.count(b"missing-file") == 1
     assert rows["super/I/class:NORM"]["n"] == rows["super/I,II/class:NORM"]["n"] == 11
+    again = run(*base, "--ptbxl", tmp_path / "ptbxl", "--lead-subsets", "I,II", "--quiet")
+    assert again.returncode == 1 and not again.stderr and again.stdout
+    other = run(*base, "--ptbxl", copies / "ptbxl", "--lead-subsets", "I")
+    assert other.returncode == 2 and b"name another folder" in other.stderr
 
 
 def test_another_run_is_compared_with_it(run: Run, copies: Path, tmp_path: Path) -> None:
@@ -141,9 +146,32 @@ def test_what_is_not_there_is_said(run: Run, copies: Path, tmp_path: Path) -> No
         ([], 2), (["--ptbxl", copies / "ptbxl", "--sets", "csn"], 2), (["--ptbxl", tmp_path / "no"], 66),
         (["--ptbxl", copies / "ptbxl", "--part", "val"], 66), (["--csn", copies / "csn", "--labels", "x"], 2),
         (["--ptbxl", copies / "ptbxl", "--lead-subsets", "I;X"], 2),
+        (["--ptbxl", copies / "ptbxl", "--lead-subsets", "I,I"], 2),
+        (["--ptbxl", copies / "ptbxl", "--lead-subsets", "V6-V1"], 2),
+        (["--ptbxl", copies / "ptbxl", "--sets", "super", "--against", tmp_path / "no"], 66),
+        (["--ptbxl", copies / "ptbxl", "--sets", "super", "-o", copies / "splits/chapman/chapman_test.csv/o"], 74),
     ):  # fmt: skip
         done = run("ecg-benchmark", *base, *options)
         assert done.returncode == code and b"Traceback" not in done.stderr, (options, done.stderr)
     assert list(lead_subsets("12;limb6;I,II,V1,V2,V3,V4,V5,V6")) == ["12", "limb6", "I,II,V1-V6"]
+    assert lead_subsets("I,II,V1-V6") == {"I,II,V1-V6": ["I", "II", "V1", "V2", "V3", "V4", "V5", "V6"]}
     with pytest.raises(Fatal):
         read_set("super", tmp_path, copies, "test", "exact")
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "said"),
+    [
+        ("chapman/chapman", lambda text: text.replace("diagnose", "said"), "no column diagnose"),
+        ("ptbxl/super_class/ptbxl_super_class", lambda text: text[:-2] + "\n", "line 13, column HYP: '' is neither"),
+    ],
+)
+def test_a_damaged_table_ends_the_run_before_anything_is_scored(
+    run: Run, copies: Path, tmp_path: Path, table: str, change: Callable[[str], str], said: str
+) -> None:
+    shutil.copytree(copies / "splits", tmp_path / "s")
+    path = tmp_path / f"s/{table}_test.csv"
+    path.write_bytes(change(path.read_text()).encode())
+    options = ["--ptbxl", copies / "ptbxl", "--csn", copies / "csn", "--sets", "super,csn", "-o", tmp_path / "o"]
+    done = run("ecg-benchmark", "--splits", tmp_path / "s", *options)
+    assert done.returncode == 65 and said in done.stderr.decode() and not (tmp_path / "o").exists()

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -157,6 +158,7 @@ def _other_ids(rows: list[list[str]]) -> None:
         (None, ("--fractions", "0,1"), b"shares above 0", 2),
         (None, ("--protocol", "kind"), b"honest, merl-released", 2),
         (None, ("--leads", "I"), b"name another file", 2),
+        (None, ("--classes", "fast,coin,fast"), b"names fast twice", 2),
         (None, ("--truth", "none.csv"), b"no such file", 66),
     ],
 )  # fmt: skip
@@ -167,6 +169,20 @@ def test_what_cannot_serve_is_refused(folder: Path, tmp_path: Path, change, opti
     write(tmp_path / "truth.csv", rows)
     done = probe(*common(tmp_path / "truth.csv"), *FAST, *options, cwd=folder)
     assert done.returncode == code and said in done.stderr and not done.stdout and b"Traceback" not in done.stderr
+
+
+def test_features_are_not_those_of_other_recordings_of_the_same_names(folder: Path, tmp_path: Path) -> None:
+    rows_of(probe(*common(), *FAST, cwd=folder))
+    shutil.copytree(folder / "rec", tmp_path / "rec")
+    done = probe(tmp_path / "rec", *common()[1:], *FAST, cwd=folder)
+    assert done.returncode == 2 and b"name another file" in done.stderr and not done.stdout
+
+
+def test_a_list_on_a_pipe_is_left_to_the_run(folder: Path) -> None:
+    listing = "".join(f"rec/r{k:03d}.hea\n" for k in range(COUNT)).encode()
+    options = [*common()[1:-8], *common()[-6:], *FAST]
+    piped = probe("--files-from", "/dev/stdin", *options, cwd=folder, stdin=listing)
+    assert rows_of(piped)
 
 
 def test_without_scikit_learn_the_line_to_install_it_is_given(folder: Path) -> None:
