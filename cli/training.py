@@ -85,11 +85,14 @@ def _train(command: str, run: TrainRun, preset: TrainPreset, device: torch.devic
     if first and not run.loop.quiet:
         say(command, _described(index, trained, held, run))
     encoder = open_text_encoder(preset.text_model, str(device))
-    vectors = _vectors(encoder, index, preset, folder, run)
     queries = (
         torch.from_numpy(encoder.encode([name.lower() for name in index.names])) if index.targets is not None else None
     )
-    objective = build_objective(preset, encoder.dim, queries)
+    try:
+        objective = build_objective(preset, encoder.dim, queries)
+    except ValueError as error:
+        raise Fatal(USAGE, str(error)) from None
+    vectors = _vectors(encoder, index, preset, folder, run)
     sources = [
         RecordingBatches(
             part, ENCODER_PRESETS[objective.network.preset], vectors, preset.batch, preset.seed, run.workers,
@@ -106,7 +109,8 @@ def _train(command: str, run: TrainRun, preset: TrainPreset, device: torch.devic
         text_model=encoder.name,
         text_width=encoder.dim,
         entities=tuple(index.names),
-        data={"recordings": len(trained.items), "validation": len(held.items) if held else 0, "digest": index.digest()},
+        data={"recordings": len(trained.items), "validation": len(held.items) if held else 0, "missing": run.missing,
+              "digest": index.digest()},
     )
     teller = Teller(command, run.loop, preset.epochs * sources[0].steps(distributed.world()))
     outcome = pretrain(

@@ -47,7 +47,7 @@ def run_training(loop: TrainingOptions, body: Callable[[torch.device, StopReques
             joined = False
     except ModelError as error:
         raise Fatal(UNAVAILABLE if error.unavailable else BAD_STREAM, str(error)) from None
-    except ArithmeticError as error:
+    except FloatingPointError as error:
         raise Fatal(BAD_STREAM, f"{error}; the state before it is in {loop.output}, try a lower rate") from None
     except torch.OutOfMemoryError:
         raise Fatal(UNAVAILABLE, f"{device} has no memory for such a batch: give a smaller --batch-size") from None

@@ -112,6 +112,11 @@ def test_a_stopped_training_goes_on_to_the_same_curve(
     assert (tmp_path / "cut/last.safetensors").read_bytes() == (whole / "last.safetensors").read_bytes()
 
 
+def test_another_way_with_missing_leads_is_another_run(run: Run, data: Path, whole: Path) -> None:
+    done = run("ecg-train", *command("supreme", whole, *CUT), "--resume", "--missing", "zero", cwd=data)
+    assert done.returncode == 65 and b'data.missing "error", now "zero"' in done.stderr
+
+
 @pytest.mark.slow
 def test_two_processes_train_together(data: Path, tmp_path: Path) -> None:
     launch = [BIN / "torchrun", "--nproc-per-node", "2", "--master-port", "29631", "--no-python", BIN / "ecg-train"]
@@ -162,6 +167,9 @@ def test_what_cannot_be_trained_is_one_clear_line(run: Run, data: Path, tmp_path
         ([*command("kmerl", tmp_path / "x")[:-1], tmp_path / "stream.jsonl"], 2),
         ([*command("kmerl", tmp_path / "x")[:-1], tmp_path / "nothing"], 65),
     ]  # fmt: skip
+    for setting in ("decoder_width=17", "patch=7", "pieces_share=1"):
+        cases.append((command("kmerl", tmp_path / "x", "--set", "decoder_heads=4", "--set", setting), 2))
+    cases.append((command("supreme", tmp_path / "x", "--set", "lead_masking=on"), 2))
     for options, code in cases:
         done = run("ecg-train", *options, cwd=data)
         assert done.returncode == code, (options, done.stderr)
