@@ -109,8 +109,12 @@ def _train(command: str, run: TrainRun, preset: TrainPreset, device: torch.devic
         text_model=encoder.name,
         text_width=encoder.dim,
         entities=tuple(index.names),
-        data={"recordings": len(trained.items), "validation": len(held.items) if held else 0, "missing": run.missing,
-              "digest": index.digest()},
+        data={
+            "recordings": len(trained.items),
+            "validation": len(held.items) if held else 0,
+            "missing": run.missing,
+            "digest": index.digest(),
+        },
     )
     teller = Teller(command, run.loop, preset.epochs * sources[0].steps(distributed.world()))
     outcome = pretrain(

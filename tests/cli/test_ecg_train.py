@@ -153,6 +153,44 @@ def test_hdf5_rows_train_as_files_do(run: Run, data: Path, tmp_path: Path) -> No
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
 
 
+def test_patients_alone_are_enough_where_no_report_is_read(data: Path, tmp_path: Path) -> None:
+    from medpipe.cli.training_index import TableOptions, build_index, list_recordings
+
+    rows = [{"id": "r00000", "p": "a"}, {"id": "r00001", "p": None}, {"id": "r00002", "p": None},
+            {"id": "r00003", "error": {"type": "damaged"}}]  # fmt: skip
+    path = tmp_path / "patients.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = TableOptions(str(path), "id", ["report"], "p", 4)
+    index = build_index(list_recordings([str(data / "rec")], None), table, None, texts=False)
+    assert index.groups == ["a", *(f"r{number:05}" for number in range(1, 14))]
+
+
+@pytest.mark.parametrize(
+    ("line", "code"), [('{"id":"r00000"}', 65), ('{"id":"r00000","report":["x"]}', 65), (None, 66)]
+)
+def test_reports_that_cannot_be_used_are_refused(data: Path, tmp_path: Path, line: str | None, code: int) -> None:
+    from medpipe.cli.exits import Fatal
+    from medpipe.cli.training_index import TableOptions, build_index, list_recordings
+
+    path = tmp_path / "reports.jsonl"
+    if line is not None:
+        path.write_text(line + "\n")
+    table = TableOptions(str(path), "id", ["report"], None, 4)
+    with pytest.raises(Fatal, match="reports") as caught:
+        build_index(list_recordings([str(data / "rec")], None), table, None, texts=True)
+    assert caught.value.code == code
+
+
+def test_a_run_is_the_same_wherever_its_recordings_lie(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from medpipe.cli.training_index import build_index, list_recordings
+
+    monkeypatch.chdir(data)
+    typed, whole = (
+        build_index(list_recordings([path], None), None, None, texts=False) for path in ("rec", f"{data}/rec")
+    )
+    assert typed.digest() == whole.digest()
+
+
 def test_what_cannot_be_trained_is_one_clear_line(run: Run, data: Path, tmp_path: Path) -> None:
     base = ["--objective", "kmerl", *SMALL, "-o", tmp_path / "x", "rec"]
     (tmp_path / "stream.jsonl").write_text('{"id":"a"}\n')
@@ -167,8 +205,8 @@ def test_what_cannot_be_trained_is_one_clear_line(run: Run, data: Path, tmp_path
         ([*command("kmerl", tmp_path / "x")[:-1], tmp_path / "stream.jsonl"], 2),
         ([*command("kmerl", tmp_path / "x")[:-1], tmp_path / "nothing"], 65),
     ]  # fmt: skip
-    for setting in ("decoder_width=17", "patch=7", "pieces_share=1"):
-        cases.append((command("kmerl", tmp_path / "x", "--set", "decoder_heads=4", "--set", setting), 2))
+    settings = ("decoder_width=17", "patch=7", "pieces_share=1")
+    cases += [(command("kmerl", tmp_path / "x", "--set", setting), 2) for setting in settings]
     cases.append((command("supreme", tmp_path / "x", "--set", "lead_masking=on"), 2))
     for options, code in cases:
         done = run("ecg-train", *options, cwd=data)
