@@ -71,23 +71,31 @@ def name_of(ident: str) -> str:
     return PurePosixPath(ident).name
 
 
-def list_recordings(inputs: list[str], files_from: str | None) -> list[Item]:
-    """Every recording, none of them opened; Fatal 2 for a stream that cannot be read at random."""
+def list_recordings(inputs: list[str], files_from: str | None) -> tuple[list[Item], dict[str, str]]:
+    """Every recording, none of them opened, and why other inputs are none; Fatal 2 for a stream of lines."""
     options = InputOptions(inputs, files_from)
-    items = []
+    items: list[Item] = []
+    # Those of a list or a folder are found missing when they are read.
+    missing = {path for path in inputs if not (Path(path).exists() or Path(f"{path}.hea").exists())}
+    failed: dict[str, str] = {}
     for item in enumerate_items(options):
         if item.kind == "line" or item.kind == "spooled":
             raise Fatal(
                 USAGE, f"{item.path}: a stream of lines cannot be read at random; med-cat -o x.h5 makes one that can"
             )
-        if item.kind in ("file", "row"):
+        if item.kind == "failed":
+            failed[item.id] = item.payload.decode().partition("\n")[2]
+        elif item.path in missing:
+            failed[item.path] = "no such file"
+        elif item.kind in ("file", "row"):
             items.append(item)
     if not items:
-        raise Fatal(NO_STREAM, "there is no recording to train on")
+        told = "".join(f"; {ident}: {why}" for ident, why in list(failed.items())[:1])
+        raise Fatal(NO_STREAM, f"there is no recording to train on{told}")
     repeated = _repeated(name_of(item.id) for item in items)
     if repeated:
         raise Fatal(BAD_STREAM, f"two recordings are called {repeated}: names must tell them apart")
-    return items
+    return items, failed
 
 
 def build_index(items: list[Item], table: TableOptions | None, targets: str | None, *, texts: bool) -> TrainingIndex:
