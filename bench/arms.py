@@ -86,7 +86,7 @@ def train_arm(run: argparse.Namespace, arm: str, seed: int) -> Path:
     if not (out / "done").exists():
         arch = "kmerl-vit-tiny" if preset == "kmerl" else "merl-vit-tiny"
         settings = (f"arch={arch}", "text_model=default", "report_words=1", "validation_share=0.05",
-                    "validation_by=patient", *(SMALL_DATA if run.small_data else ()))  # fmt: skip
+                    *(SMALL_DATA if run.small_data else ()))  # fmt: skip
         call("ecg-train", folder / "train", "--objective", objective, "--preset", preset,
              "--reports", folder / "reports.csv", "--targets", folder / "targets.h5", "--by", "patient",
              "--epochs", run.epochs, "--batch-size", BATCH, "--seed", seed, "--device", run.device, "--threads", 1,

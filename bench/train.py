@@ -148,7 +148,7 @@ def main() -> None:
         listing = folder / "list"
         listing.write_text("".join(f"{PTBXL / row['filename_hr']}.hea\n" for row in reports()))
         table = TableOptions(str(PTBXL / "ptbxl_database.csv"), "filename_hr", ["report"], "patient_id", 1)
-        index = build_index(list_recordings([], str(listing)), table, None, texts=True)
+        index = build_index(list_recordings([], str(listing))[0], table, None, texts=True)
         theirs = published(folder, text, index)
         own, spent = ours(folder, text, index)
     print("| loop | records per second |")

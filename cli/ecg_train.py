@@ -60,8 +60,6 @@ def ecg_train(
     goes on from. Best is chosen on validation, which shares no patient with training (--by). Several processes:
     torchrun --nproc-per-node 4 --no-python ecg-train ...
     """
-    if training.batch_size == 1:
-        raise typer.BadParameter("--batch-size is from 2 on: a recording is told from the others of its batch")
     if missing not in ("error", "zero"):
         raise typer.BadParameter(f"--missing {missing}: it is error or zero")
     from medpipe.cli.training import TrainRun, train

@@ -10,13 +10,14 @@ from typing import Any
 
 import orjson
 
-from medpipe.cli.exits import BAD_STREAM, GOOD, NO_STREAM, UNAVAILABLE, Fatal
+from medpipe.cli.exits import BAD_STREAM, GOOD, NO_STREAM, UNAVAILABLE, USAGE, Fatal
 from medpipe.cli.inputs import InputOptions, enumerate_items
 from medpipe.cli.load import load
 from medpipe.cli.options import RunOptions
 from medpipe.cli.process import Transform, one_by_one
 from medpipe.cli.publish import write_whole
 from medpipe.cli.runner import Job, run_job
+from medpipe.cli.target import HDF5_SUFFIXES
 from medpipe.core.errors import InputError, ModelError
 from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record
@@ -162,7 +163,14 @@ def run_targets(command: str, run: RunOptions, vocabulary: str, uncertain: int) 
         yield {**kept, "vocabulary": said, "targets": multi_hot(entities_of(record), places, len(names), uncertain)}
 
     listed = "\n".join(names)
-    attributes = {"target_names": listed} if len(listed.encode()) < _LONGEST_ATTRIBUTE else {}
+    size = len(listed.encode())
+    if Path(run.output).suffix in HDF5_SUFFIXES and size > _LONGEST_ATTRIBUTE:
+        raise Fatal(
+            USAGE,
+            f"the names of --vocabulary take {size} bytes, of which {run.output} can hold {_LONGEST_ATTRIBUTE}: "
+            "make it smaller by ecg-entities vocabulary --top or --min-count",
+        )
+    attributes = {"target_names": listed}
     results = {"vocabulary": said, "uncertain": uncertain}
     return run_job(Job(f"{command} targets", run, lambda: (one_by_one(made), ""), results, attributes=attributes))
 

@@ -74,7 +74,9 @@ def train(command: str, run: FmriRun) -> int:
     return run_training(run.loop, lambda device, stop: _train(command, run, settings, device, stop))
 
 
-def _train(command: str, run: FmriRun, settings: BpGptSettings, device: torch.device, stop: StopRequest) -> Outcome:
+def _train(
+    command: str, run: FmriRun, settings: BpGptSettings, device: torch.device, stop: StopRequest
+) -> tuple[Outcome, int]:
     folder, first = Path(run.loop.output), distributed.rank() == 0
     index = read_windows(run.inputs, run.files_from, responses=run.stage == "brain")
     facts: dict[str, Any] = {}
@@ -115,7 +117,7 @@ def _train(command: str, run: FmriRun, settings: BpGptSettings, device: torch.de
     if first:
         teller.end(outcome, 0)
         draw(folder, f"{settings.name}, {run.stage}: {folder.name}")
-    return outcome
+    return outcome, 0
 
 
 def _text_stage(run: FmriRun, settings: BpGptSettings, data: StorySplit) -> tuple[TextObjective, TextEncoder, Learnt]:

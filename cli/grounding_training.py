@@ -71,7 +71,9 @@ def train(command: str, run: GroundRun) -> int:
     return run_training(run.loop, lambda device, stop: _train(command, run, settings, device, stop))
 
 
-def _train(command: str, run: GroundRun, settings: GroundSettings, device: torch.device, stop: StopRequest) -> Outcome:
+def _train(
+    command: str, run: GroundRun, settings: GroundSettings, device: torch.device, stop: StopRequest
+) -> tuple[Outcome, int]:
     from medpipe.formats.hdf5 import close_files
 
     folder, first = Path(run.loop.output), distributed.rank() == 0
@@ -100,10 +102,11 @@ def _train(command: str, run: GroundRun, settings: GroundSettings, device: torch
         objective, sources[0], sources[1] if held else None, facts, folder, for_loop(run.loop, device),
         should_stop=lambda: stop.asked, tell=teller.tell,
     )  # fmt: skip
+    replaced = sum(source.replaced for source in sources)
     if first:
-        teller.end(outcome, sum(source.replaced for source in sources))
+        teller.end(outcome, replaced)
         draw(folder, f"{settings.name}: {folder.name}")
-    return outcome
+    return outcome, replaced
 
 
 def _check_room(florence: Florence, settings: GroundSettings, index: PictureIndex, knowledge: Knowledge | None) -> None:

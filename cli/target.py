@@ -20,7 +20,7 @@ from medpipe.formats.arrays import is_array
 from medpipe.formats.errors import FormatError
 from medpipe.formats.jsonl import Record
 
-_HDF5_SUFFIXES = (".h5", ".hdf5")
+HDF5_SUFFIXES = (".h5", ".hdf5")
 # Formats that nothing is written in: under such a name JSON Lines would deceive.
 _OTHER_FORMATS = {
     ".bdf", ".bz2", ".csv", ".dat", ".dcm", ".edf", ".gii", ".hea", ".html", ".mat", ".nii", ".npy", ".npz", ".parquet",
@@ -96,7 +96,7 @@ def choose(output: str, refs: str | None, *, check: bool = False, folders: bool 
             raise typer.BadParameter(f"{output} is a folder; give a file name")
         return _wfdb_folder(Path(output))
     path = Path(output)
-    if path.suffix in _HDF5_SUFFIXES:
+    if path.suffix in HDF5_SUFFIXES:
         from medpipe.formats.hdf5_write import split
 
         return Target(split, path, finishers.hdf5, arrays=True)
@@ -109,9 +109,9 @@ def choose(output: str, refs: str | None, *, check: bool = False, folders: bool 
 def _referring(output: str, h5: Path, is_folder: bool) -> Target:
     from medpipe.formats.hdf5_write import split
 
-    if is_folder or is_device(output) or Path(output).suffix in (*_HDF5_SUFFIXES, ".gz", ".zst"):
+    if is_folder or is_device(output) or Path(output).suffix in (*HDF5_SUFFIXES, ".gz", ".zst"):
         raise typer.BadParameter("--refs goes with plain JSON Lines: -o FILE.jsonl or standard output")
-    if h5.suffix not in _HDF5_SUFFIXES:
+    if h5.suffix not in HDF5_SUFFIXES:
         raise typer.BadParameter(f"--refs {h5}: the name must end in .h5")
     lines_to = None if output == "-" else Path(output)
     return Target(split, lines_to or h5, finishers.references(h5, lines_to), arrays=True)

@@ -26,6 +26,9 @@ from medpipe.core.text_embed import TextEncoder, open_text_encoder
 from medpipe.core.training import distributed
 from medpipe.core.training.loop import Outcome
 
+# Inputs that could not be used and are named.
+_NAMED = 5
+
 
 @dataclass(frozen=True, slots=True)
 class TrainRun:
@@ -73,11 +76,13 @@ def train(command: str, run: TrainRun) -> int:
     return run_training(run.loop, lambda device, stop: _train(command, run, preset, device, stop))
 
 
-def _train(command: str, run: TrainRun, preset: TrainPreset, device: torch.device, stop: StopRequest) -> Outcome:
+def _train(
+    command: str, run: TrainRun, preset: TrainPreset, device: torch.device, stop: StopRequest
+) -> tuple[Outcome, int]:
     from medpipe.formats.hdf5 import close_files
 
     folder, first = Path(run.loop.output), distributed.rank() == 0
-    index = _index(run, preset)
+    index, failed = _index(run, preset)
     # Workers are forked: none of them must share an open HDF5 file.
     close_files()
     share = preset.validation_share
@@ -85,11 +90,14 @@ def _train(command: str, run: TrainRun, preset: TrainPreset, device: torch.devic
     if first and not run.loop.quiet:
         say(command, _described(index, trained, held, run))
     encoder = open_text_encoder(preset.text_model, str(device))
-    vectors = _vectors(encoder, index, preset, folder, run)
     queries = (
         torch.from_numpy(encoder.encode([name.lower() for name in index.names])) if index.targets is not None else None
     )
-    objective = build_objective(preset, encoder.dim, queries)
+    try:
+        objective = build_objective(preset, encoder.dim, queries)
+    except ValueError as error:
+        raise Fatal(USAGE, str(error)) from None
+    vectors = _vectors(encoder, index, preset, folder, run)
     sources = [
         RecordingBatches(
             part, ENCODER_PRESETS[objective.network.preset], vectors, preset.batch, preset.seed, run.workers,
@@ -106,26 +114,42 @@ def _train(command: str, run: TrainRun, preset: TrainPreset, device: torch.devic
         text_model=encoder.name,
         text_width=encoder.dim,
         entities=tuple(index.names),
-        data={"recordings": len(trained.items), "validation": len(held.items) if held else 0, "digest": index.digest()},
+        data={
+            "recordings": len(trained.items),
+            "validation": len(held.items) if held else 0,
+            "missing": run.missing,
+            "digest": index.digest(),
+        },
     )
     teller = Teller(command, run.loop, preset.epochs * sources[0].steps(distributed.world()))
     outcome = pretrain(
         objective, sources[0], sources[1] if held else None, preset, facts, folder, for_loop(run.loop, device),
         should_stop=lambda: stop.asked, tell=teller.tell,
     )  # fmt: skip
+    for source in sources:
+        failed |= source.failed
     if first:
         teller.end(outcome, sum(source.replaced for source in sources))
+        if not run.loop.quiet:
+            _name(command, failed)
         draw(folder, f"{preset.name}: {folder.name}")
-    return outcome
+    return outcome, len(failed)
 
 
-def _index(run: TrainRun, preset: TrainPreset) -> TrainingIndex:
+def _name(command: str, failed: dict[str, str]) -> None:
+    """The first inputs that could not be used, and how many there are more."""
+    for ident, why in list(failed.items())[:_NAMED]:
+        say(command, f"{ident} was not used: {why}")
+    if len(failed) > _NAMED:
+        say(command, f"nor were {len(failed) - _NAMED} other inputs")
+
+
+def _index(run: TrainRun, preset: TrainPreset) -> tuple[TrainingIndex, dict[str, str]]:
     table = None
     if run.reports is not None:
         table = TableOptions(run.reports, run.key, run.report, run.by, preset.report_words)
-    return build_index(
-        list_recordings(run.inputs, run.files_from), table, run.targets, texts=preset.objective in ("merl", "kmerl")
-    )
+    items, failed = list_recordings(run.inputs, run.files_from)
+    return build_index(items, table, run.targets, texts=preset.objective in ("merl", "kmerl")), failed
 
 
 def _vectors(

@@ -60,7 +60,7 @@ class TrainingIndex:
         """Sixteen hex digits over everything that a training sees of it, but for the samples."""
         told = hashlib.sha256()
         for item, place, group in zip(self.items, self.text_of.tolist(), self.groups, strict=True):
-            told.update(f"{item.id}\0{self.texts[place] if place >= 0 else ''}\0{group}\n".encode())
+            told.update(f"{name_of(item.id)}\0{self.texts[place] if place >= 0 else ''}\0{group}\n".encode())
         if self.targets is not None:
             told.update(self.targets.tobytes())
         return told.hexdigest()[:16]
@@ -71,23 +71,31 @@ def name_of(ident: str) -> str:
     return PurePosixPath(ident).name
 
 
-def list_recordings(inputs: list[str], files_from: str | None) -> list[Item]:
-    """Every recording, none of them opened; Fatal 2 for a stream that cannot be read at random."""
+def list_recordings(inputs: list[str], files_from: str | None) -> tuple[list[Item], dict[str, str]]:
+    """Every recording, none of them opened, and why other inputs are none; Fatal 2 for a stream of lines."""
     options = InputOptions(inputs, files_from)
-    items = []
+    items: list[Item] = []
+    # Those of a list or a folder are found missing when they are read.
+    missing = {path for path in inputs if not (Path(path).exists() or Path(f"{path}.hea").exists())}
+    failed: dict[str, str] = {}
     for item in enumerate_items(options):
         if item.kind == "line" or item.kind == "spooled":
             raise Fatal(
                 USAGE, f"{item.path}: a stream of lines cannot be read at random; med-cat -o x.h5 makes one that can"
             )
-        if item.kind in ("file", "row"):
+        if item.kind == "failed":
+            failed[item.id] = item.payload.decode().partition("\n")[2]
+        elif item.path in missing:
+            failed[item.path] = "no such file"
+        elif item.kind in ("file", "row"):
             items.append(item)
     if not items:
-        raise Fatal(NO_STREAM, "there is no recording to train on")
+        told = "".join(f"; {ident}: {why}" for ident, why in list(failed.items())[:1])
+        raise Fatal(NO_STREAM, f"there is no recording to train on{told}")
     repeated = _repeated(name_of(item.id) for item in items)
     if repeated:
         raise Fatal(BAD_STREAM, f"two recordings are called {repeated}: names must tell them apart")
-    return items
+    return items, failed
 
 
 def build_index(items: list[Item], table: TableOptions | None, targets: str | None, *, texts: bool) -> TrainingIndex:
@@ -97,7 +105,7 @@ def build_index(items: list[Item], table: TableOptions | None, targets: str | No
     place = {name_of(item.id): row for row, item in enumerate(items)}
     short = 0
     if table is not None:
-        short = _add_table(index, place, table)
+        short = _add_table(index, place, table, texts=texts)
     if texts:
         kept &= index.text_of >= 0
         index.left_out["no report"] = int((~kept).sum()) - short
@@ -116,22 +124,24 @@ def _told(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} with {why}" for why, count in counts.items() if count)
 
 
-def _add_table(index: TrainingIndex, place: dict[str, int], table: TableOptions) -> int:
-    """Reports and patients of the recordings; how many reports are too short."""
-    columns = (*table.report, *((table.by,) if table.by else ()))
+def _add_table(index: TrainingIndex, place: dict[str, int], table: TableOptions, *, texts: bool) -> int:
+    """Patients of the recordings and, where `texts`, their reports; how many reports are too short."""
+    if table.path != "-" and not Path(table.path).exists():
+        raise Fatal(NO_STREAM, f"--reports {table.path}: no such file")
+    columns = (*(table.report if texts else ()), *((table.by,) if table.by else ()))
     options = InputOptions([table.path], id_scheme=f"key:{table.key}", columns=columns)
     seen: dict[str, int] = {}
     found = short = 0
     for record in _records(options):
         row = place.get(name_of(str(record["id"])))
-        if row is None:
+        if row is None or "error" in record:
             continue
         found += 1
         if table.by is not None:
-            if table.by not in record:
-                raise Fatal(BAD_STREAM, f"{table.path}: {record['id']} has no {table.by}")
-            index.groups[row] = str(record[table.by]).strip() or index.groups[row]
-        given = report_text(record, table.report)
+            index.groups[row] = _patient(record, table) or index.groups[row]
+        if not texts:
+            continue
+        given = _report(record, table)
         text = cleaned(given, table.words)
         if text is not None:
             index.text_of[row] = seen.setdefault(text, len(seen))
@@ -141,6 +151,21 @@ def _add_table(index: TrainingIndex, place: dict[str, int], table: TableOptions)
         raise Fatal(BAD_STREAM, f"{table.path}: none of its {table.key} is the name of a recording")
     index.texts = list(seen)
     return short
+
+
+def _patient(record: dict[str, object], table: TableOptions) -> str:
+    """The patient's name, empty where the table has none."""
+    if table.by not in record:
+        raise Fatal(BAD_STREAM, f"{table.path}: {record['id']} has no {table.by}")
+    given = record[table.by]
+    return "" if given is None else str(given).strip()
+
+
+def _report(record: dict[str, object], table: TableOptions) -> str:
+    try:
+        return report_text(record, table.report)
+    except FormatError as error:
+        raise Fatal(BAD_STREAM, f"{table.path}: {record['id']}: {error}") from None
 
 
 def _add_targets(index: TrainingIndex, place: dict[str, int], path: str) -> NDArray[np.bool_]:

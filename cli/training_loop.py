@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -13,7 +14,7 @@ from typing import Any
 import orjson
 import torch
 
-from medpipe.cli.exits import BAD_STREAM, GOOD, UNAVAILABLE, USAGE, WRITE_FAILED, Fatal
+from medpipe.cli.exits import BAD_STREAM, GOOD, SOME_FAILED, UNAVAILABLE, USAGE, WRITE_FAILED, Fatal
 from medpipe.cli.options import available_cores
 from medpipe.cli.publish import write_whole
 from medpipe.cli.signals import StopRequest
@@ -24,6 +25,7 @@ from medpipe.core.training import distributed
 from medpipe.core.training.loop import METRICS, Outcome, RunOptions
 
 _LOGGED_EVERY = 10
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def for_loop(given: TrainingOptions, device: torch.device) -> RunOptions:
@@ -34,34 +36,36 @@ def for_loop(given: TrainingOptions, device: torch.device) -> RunOptions:
     )  # fmt: skip
 
 
-def run_training(loop: TrainingOptions, body: Callable[[torch.device, StopRequest], Outcome]) -> int:
-    """Train to the end or to a signal; the exit code."""
+def run_training(loop: TrainingOptions, body: Callable[[torch.device, StopRequest], tuple[Outcome, int]]) -> int:
+    """Train to the end or to a signal; the exit code. `body` tells how it ended, and how many inputs were not used."""
     stop = StopRequest()
     stop.install()
     device = _device(loop)
-    joined = distributed.join(device)
+    several = joined = distributed.join(device)
     try:
-        outcome = body(device, stop)
+        outcome, failed = body(device, stop)
         if joined:
             distributed.leave()
             joined = False
     except ModelError as error:
         raise Fatal(UNAVAILABLE if error.unavailable else BAD_STREAM, str(error)) from None
-    except ArithmeticError as error:
+    except FloatingPointError as error:
         raise Fatal(BAD_STREAM, f"{error}; the state before it is in {loop.output}, try a lower rate") from None
     except torch.OutOfMemoryError:
         raise Fatal(UNAVAILABLE, f"{device} has no memory for such a batch: give a smaller --batch-size") from None
     except OSError as error:
-        raise Fatal(
-            WRITE_FAILED, f"{loop.output}: {error.strerror or error}; --resume goes on when there is room"
-        ) from None
+        full = "; --resume goes on when there is room" if error.errno in _FULL else ""
+        raise Fatal(WRITE_FAILED, f"{loop.output}: {error.strerror or error}{full}") from None
     except Exception:
         _end_workers()
         raise
     finally:
         if joined:
             torch.distributed.destroy_process_group()
-    return stop.exit_code if outcome.status == "stopped" else GOOD
+    if outcome.status == "stopped":
+        return stop.exit_code
+    # Of several processes torchrun takes any other code for a crash.
+    return SOME_FAILED if failed and not several else GOOD
 
 
 def _end_workers() -> None:

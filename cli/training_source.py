@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -26,11 +26,21 @@ from medpipe.formats.registry import ReadOptions
 _TRIES: Final = 64
 _AHEAD: Final = 4
 Draw = tuple[int, int]  # row of the index, seed of the window
-Window = tuple[NDArray[np.float32], NDArray[np.bool_], int, int]  # x, present, row that was read, tries before it
-Joined = tuple[torch.Tensor, torch.Tensor, NDArray[np.int64], NDArray[np.int64]]
+Window = tuple[NDArray[np.float32], NDArray[np.bool_], int]  # x, present, row that was read
+Drawn = tuple[Window | None, dict[str, str]]  # by id, why recordings tried before it were not used
 
 
-class Windows(Dataset[Window | str]):
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The windows of a batch, None without any; why recordings were not used; for how many draws, and in vain."""
+
+    windows: tuple[torch.Tensor, torch.Tensor, NDArray[np.int64]] | None
+    failed: dict[str, str]
+    hit: int
+    lost: int
+
+
+class Windows(Dataset[Drawn]):
     """One window of each recording: the first for validation, else one at random."""
 
     def __init__(self, index: TrainingIndex, preset: Preset, missing: str, *, random: bool) -> None:
@@ -39,18 +49,17 @@ class Windows(Dataset[Window | str]):
     def __len__(self) -> int:
         return len(self.index.items)
 
-    def __getitem__(self, draw: Draw) -> Window | str:
-        """The window of a row; where it cannot be used, of the next row that can, else why there is none."""
+    def __getitem__(self, draw: Draw) -> Drawn:
+        """The window of a row; in training, where it cannot be used, of the next row that can."""
         row, seed = draw
-        last = ""
-        for tried in range(min(_TRIES, len(self))):
+        failed: dict[str, str] = {}
+        for tried in range(min(_TRIES, len(self)) if self.random else 1):
             place = (row + tried) % len(self)
             try:
-                x, present = self._window(place, seed)
-                return x, present, place, tried
+                return (*self._window(place, seed), place), failed
             except EXPECTED as error:
-                last = f"{self.index.items[row].id} and {tried} recordings after it cannot be used: {error}"
-        return last
+                failed[self.index.items[place].id] = str(error)
+        return None, failed
 
     def _window(self, row: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         record = load(self.index.items[row], ReadOptions(), keep_source=False)[0]
@@ -73,6 +82,7 @@ class RecordingBatches:
     missing: str = "error"
     shuffled: bool = True
     replaced: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
 
     def steps(self, world: int) -> int:
         """See BatchSource: whole batches when shuffled, else the last may be short."""
@@ -80,8 +90,8 @@ class RecordingBatches:
         return count // size if self.shuffled else -(-count // size)
 
     def batches(self, epoch: int, rank: int, world: int, skip: int = 0) -> Iterator[Batch]:
-        """See BatchSource."""
-        loader: DataLoader[Window | str] = DataLoader(
+        """See BatchSource. Validation goes without recordings that cannot be used; `failed` has why, by id."""
+        loader: DataLoader[Drawn] = DataLoader(
             Windows(self.index, self.preset, self.missing, random=self.shuffled),
             batch_sampler=list(self._draws(epoch, rank, world))[skip:],
             num_workers=self.workers,
@@ -91,12 +101,17 @@ class RecordingBatches:
             # Else it would draw from the generator that drives dropout.
             generator=torch.Generator().manual_seed(0),
         )
+        given = 0
         for joined in loader:
-            if isinstance(joined, str):
-                raise Fatal(BAD_STREAM, joined)
-            x, present, rows, tried = joined
-            self.replaced += int(np.count_nonzero(tried))
-            yield self._batch(x, present, rows)
+            self.failed |= joined.failed
+            if self.shuffled and joined.lost:
+                raise _unusable(joined.failed)
+            self.replaced += joined.hit if self.shuffled else 0
+            if joined.windows is not None:
+                yield self._batch(*joined.windows)
+                given += 1
+        if not given and not self.shuffled:
+            raise _unusable(self.failed)
 
     def _draws(self, epoch: int, rank: int, world: int) -> Iterator[list[Draw]]:
         count = len(self.index.items)
@@ -118,12 +133,20 @@ class RecordingBatches:
         return Batch(x, present, texts, targets)
 
 
-def _joined(windows: list[Window | str]) -> Joined | str:
-    good = [window for window in windows if not isinstance(window, str)]
-    if len(good) < len(windows):
-        return next(window for window in windows if isinstance(window, str))
-    x, present, rows, tried = zip(*good, strict=True)
-    return torch.from_numpy(np.stack(x)), torch.from_numpy(np.stack(present)), np.array(rows), np.array(tried)
+def _joined(drawn: list[Drawn]) -> Joined:
+    good = [window for window, _ in drawn if window is not None]
+    failed = {ident: why for _, reasons in drawn for ident, why in reasons.items()}
+    hit, lost = sum(bool(reasons) for _, reasons in drawn), len(drawn) - len(good)
+    if not good:
+        return Joined(None, failed, hit, lost)
+    x, present, rows = zip(*good, strict=True)
+    joined = torch.from_numpy(np.stack(x)), torch.from_numpy(np.stack(present)), np.array(rows)
+    return Joined(joined, failed, hit, lost)
+
+
+def _unusable(failed: dict[str, str]) -> Fatal:
+    ident, why = next(iter(failed.items()))
+    return Fatal(BAD_STREAM, f"{len(failed)} recordings in a row cannot be used, first {ident}: {why}")
 
 
 def _leave_signals(worker: int) -> None:

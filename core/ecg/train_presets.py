@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from medpipe.core.training.settings import TrainSettings
+from medpipe.core.training.settings import TrainSettings, at_least, below_one
 
+# One lead always stays.
+_MOST_MASKED: Final = 11
 ObjectiveName = Literal["merl", "kmerl", "supreme"]
 
 
@@ -45,11 +47,20 @@ class TrainPreset(TrainSettings):
     self_attention: bool = True
     # Reports of fewer words are left out; MERL's preprocessing has four, the others are silent.
     report_words: int = 4
-    # MERL drew its validation by record, so that a patient may be on both sides.
-    validation_by: Literal["record", "patient"] = "patient"
+
+    def __post_init__(self) -> None:
+        TrainSettings.__post_init__(self)
+        # A recording is told from the others of its batch.
+        at_least(self, 2, "batch")
+        at_least(self, 1, "patch", "decoder_width", "decoder_layers", "decoder_heads", "decoder_hidden")
+        below_one(self, "view_dropout", "decoder_dropout")
+        if max(self.many_most, self.few_most) > _MOST_MASKED:
+            raise ValueError(f"many_most and few_most are up to {_MOST_MASKED}: of twelve leads one stays")
+        if not self.temperature:
+            raise ValueError("temperature is more than 0")
 
 
-# Released code of MERL: 8 processes, validation by record, automatic mixed precision.
+# Released code of MERL: 8 processes, automatic mixed precision, validation by record where we have it by patient.
 _MERL: Final = TrainPreset(
     name="merl",
     objective="merl",
@@ -58,7 +69,6 @@ _MERL: Final = TrainPreset(
     batch=128,
     lr=1e-3,
     weight_decay=1e-8,
-    validation_by="record",
 )
 # Silent: optimiser, schedule, batch, architecture of the decoder, whether its queries see each other, the shares of
 # the masking. From the reviews: 50 epochs, losses without weights, 9 to 11 leads masked, a quarter of the pieces.

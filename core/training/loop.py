@@ -124,7 +124,7 @@ def train(
     A run cut off at any time, by SIGKILL too, goes on with `resume` and writes the same metrics, on a CPU to the
     bit, but for the key `timing`. A finished run goes on with more epochs or steps where its schedule does not fall
     over the whole run. Raises ModelError where the folder holds another run, or holds one and `resume`
-    is not set; ArithmeticError when the loss is no longer finite.
+    is not set; FloatingPointError when the loss is no longer finite.
     """
     trainer = _Trainer(objective, source, validation, settings, folder, options or RunOptions())
     try:
@@ -263,10 +263,10 @@ class _Trainer:
         self._write({**place, **values, "lr": lr, "timing": {"records_per_s": round(rate, 3)}})
 
     def _finite(self, losses: dict[str, Tensor]) -> dict[str, float]:
-        """The mean losses over processes; ArithmeticError if one is not a number."""
+        """The mean losses over processes; FloatingPointError if one is not a number."""
         values = distributed.means(losses)
         if bad := [name for name, value in values.items() if not math.isfinite(value)]:
-            raise ArithmeticError(f"at step {self.position.step} the loss is not finite: {', '.join(bad)}")
+            raise FloatingPointError(f"at step {self.position.step} the loss is not finite: {', '.join(bad)}")
         return values
 
     def _validation_due(self, ended: bool, finished: bool) -> bool:

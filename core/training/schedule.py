@@ -57,7 +57,8 @@ def _fall(settings: TrainSettings, share: float) -> float:
 
 def _cycle(begin: float, middle: float, end: float, step: int, steps: int) -> float:
     top = _RISE * steps - 1
-    if step <= top:
+    # A run of up to five steps has no room to rise.
+    if top > 0 and step <= top:
         return middle + (begin - middle) * _wave(step / top)
     return end + (middle - end) * _wave((step - top) / (steps - 1 - top))
 

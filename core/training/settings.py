@@ -61,6 +61,24 @@ class TrainSettings(NamedSettings):
     validation_share: float = 0.02
     seed: int = 42
 
+    def __post_init__(self) -> None:
+        at_least(self, 1, "epochs", "batch", "period")
+        below_one(self, "beta1", "beta2")
+
+
+def at_least(settings: NamedSettings, least: int, *names: str) -> None:
+    """ValueError for a setting of these names that is less."""
+    for name in names:
+        if getattr(settings, name) < least:
+            raise ValueError(f"{name} is from {least} on, not {getattr(settings, name)}")
+
+
+def below_one(settings: NamedSettings, *names: str) -> None:
+    """ValueError for a setting of these names that is not from 0 to less than 1."""
+    for name in names:
+        if not 0 <= getattr(settings, name) < 1:
+            raise ValueError(f"{name} is from 0 to less than 1, not {getattr(settings, name):g}")
+
 
 def _read(name: str, hint: Any, value: object) -> Any:
     if hint is bool:

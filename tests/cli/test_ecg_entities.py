@@ -109,4 +109,8 @@ def test_bad_tables_and_options_are_one_clear_line(run: Run, tmp_path: Path) -> 
         done = run("ecg-entities", "extract", *options, env={"HF_HUB_OFFLINE": "1"})
         assert done.returncode == code and b"Traceback" not in done.stderr, options
     assert run("ecg-entities", "vocabulary", tmp_path / "torn.csv").returncode == 65
+    large = {"entities": [{"name": f"{number:0100}"} for number in range(700)]}
+    (tmp_path / "large.json").write_text(json.dumps(large))
+    done = run("ecg-entities", "targets", "--vocabulary", tmp_path / "large.json", "-o", tmp_path / "t.h5", stdin=b"")
+    assert done.returncode == 2 and b"--min-count" in done.stderr and not (tmp_path / "t.h5").exists()
     assert run("ecg-entities", "targets", "--vocabulary", tmp_path / "no", stdin=b"{}").returncode == 66

@@ -54,8 +54,9 @@ def curve(folder: Path) -> list[dict]:
 
 def test_a_training_fills_its_folder_and_its_model_is_used(run: Run, data: Path, tmp_path: Path) -> None:
     options = ("--max-steps", "4", "--validate-every", "2")
-    done = run("ecg-train", *command("kmerl", tmp_path / "k", *options), cwd=data)
-    assert done.returncode == 0, done.stderr
+    done = run("ecg-train", *command("kmerl", tmp_path / "k", *options), "nowhere.hea", cwd=data)
+    assert done.returncode == 1, done.stderr
+    assert b"nowhere.hea was not used: no such file" in done.stderr
     assert [line["step"] for line in curve(tmp_path / "k") if line["split"] == "val"] == [2, 4]
     assert {"best.safetensors", "last.safetensors", "model.json", "metrics.jsonl", "curves.png"} <= {
         path.name for path in (tmp_path / "k").iterdir()
@@ -105,11 +106,17 @@ def test_a_stopped_training_goes_on_to_the_same_curve(
         time.sleep(0.01)
     process.send_signal(number)
     process.communicate()
-    assert process.returncode in {signal.SIGKILL: (-9,), signal.SIGTERM: (143, 0), signal.SIGUSR1: (75, 0)}[number]
+    assert process.returncode in {signal.SIGKILL: (-9,), signal.SIGTERM: (143, 1), signal.SIGUSR1: (75, 1)}[number]
     done = run("ecg-train", *cut, "--resume", cwd=data)
-    assert done.returncode == 0, done.stderr
+    # 1 where the damaged recording was drawn in what was left to do.
+    assert done.returncode in (0, 1), done.stderr
     assert curve(tmp_path / "cut") == curve(whole)
     assert (tmp_path / "cut/last.safetensors").read_bytes() == (whole / "last.safetensors").read_bytes()
+
+
+def test_another_way_with_missing_leads_is_another_run(run: Run, data: Path, whole: Path) -> None:
+    done = run("ecg-train", *command("supreme", whole, *CUT), "--resume", "--missing", "zero", cwd=data)
+    assert done.returncode == 65 and b'data.missing "error", now "zero"' in done.stderr
 
 
 @pytest.mark.slow
@@ -128,7 +135,7 @@ def test_no_patient_is_on_both_sides(data: Path) -> None:
     from medpipe.cli.training_index import TableOptions, build_index, list_recordings, split_validation
 
     table = TableOptions(str(data / "reports.csv"), "path", ["report"], "patient", 1)
-    index = build_index(list_recordings([str(data / "rec")], None), table, str(data / "t.h5"), texts=True)
+    index = build_index(list_recordings([str(data / "rec")], None)[0], table, str(data / "t.h5"), texts=True)
     train, held = split_validation(index, 0.3, 1)
     assert held is not None and set(train.groups).isdisjoint(held.groups)
     assert len(train.items) + len(held.items) == 14 and index.targets is not None and index.targets.shape == (14, 4)
@@ -148,6 +155,62 @@ def test_hdf5_rows_train_as_files_do(run: Run, data: Path, tmp_path: Path) -> No
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
 
 
+def test_patients_alone_are_enough_where_no_report_is_read(data: Path, tmp_path: Path) -> None:
+    from medpipe.cli.training_index import TableOptions, build_index, list_recordings
+
+    rows = [{"id": "r00000", "p": "a"}, {"id": "r00001", "p": None}, {"id": "r00002", "p": None},
+            {"id": "r00003", "error": {"type": "damaged"}}]  # fmt: skip
+    path = tmp_path / "patients.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = TableOptions(str(path), "id", ["report"], "p", 4)
+    index = build_index(list_recordings([str(data / "rec")], None)[0], table, None, texts=False)
+    assert index.groups == ["a", *(f"r{number:05}" for number in range(1, 14))]
+
+
+@pytest.mark.parametrize(
+    ("line", "code"), [('{"id":"r00000"}', 65), ('{"id":"r00000","report":["x"]}', 65), (None, 66)]
+)
+def test_reports_that_cannot_be_used_are_refused(data: Path, tmp_path: Path, line: str | None, code: int) -> None:
+    from medpipe.cli.exits import Fatal
+    from medpipe.cli.training_index import TableOptions, build_index, list_recordings
+
+    path = tmp_path / "reports.jsonl"
+    if line is not None:
+        path.write_text(line + "\n")
+    table = TableOptions(str(path), "id", ["report"], None, 4)
+    with pytest.raises(Fatal, match="reports") as caught:
+        build_index(list_recordings([str(data / "rec")], None)[0], table, None, texts=True)
+    assert caught.value.code == code
+
+
+def test_a_run_is_the_same_wherever_its_recordings_lie(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from medpipe.cli.training_index import build_index, list_recordings
+
+    monkeypatch.chdir(data)
+    typed, whole = (
+        build_index(list_recordings([path], None)[0], None, None, texts=False) for path in ("rec", f"{data}/rec")
+    )
+    assert typed.digest() == whole.digest()
+
+
+@pytest.mark.parametrize("numbers", [(2, 3, 4), (3,)])
+def test_validation_goes_without_what_cannot_be_used(data: Path, numbers: tuple[int, ...]) -> None:
+    from medpipe.cli.exits import Fatal
+    from medpipe.cli.training_index import build_index, list_recordings
+    from medpipe.cli.training_source import RecordingBatches
+    from medpipe.core.ecg.presets import PRESETS
+
+    files = [str(data / f"rec/r0000{number}.hea") for number in numbers]
+    index = build_index(list_recordings(files, None)[0], None, None, texts=False)
+    source = RecordingBatches(index, PRESETS["merl"], None, 2, 1, 0, shuffled=False)
+    if len(numbers) > 1:
+        assert [len(batch) for batch in source.batches(0, 0, 1)] == [1, 1] and source.replaced == 0
+    else:
+        with pytest.raises(Fatal, match="r00003"):
+            list(source.batches(0, 0, 1))
+    assert [Path(ident).name for ident in source.failed] == ["r00003"]
+
+
 def test_what_cannot_be_trained_is_one_clear_line(run: Run, data: Path, tmp_path: Path) -> None:
     base = ["--objective", "kmerl", *SMALL, "-o", tmp_path / "x", "rec"]
     (tmp_path / "stream.jsonl").write_text('{"id":"a"}\n')
@@ -160,9 +223,13 @@ def test_what_cannot_be_trained_is_one_clear_line(run: Run, data: Path, tmp_path
         (command("kmerl", tmp_path / "x", "--batch-size", "50"), 2),
         (command("kmerl", tmp_path / "x", "--batch-size", "1"), 2),
         ([*command("kmerl", tmp_path / "x")[:-1], tmp_path / "stream.jsonl"], 2),
-        ([*command("kmerl", tmp_path / "x")[:-1], tmp_path / "nothing"], 65),
+        ([*command("kmerl", tmp_path / "x")[:-1], tmp_path / "nothing"], 66),
+        (command("kmerl", tmp_path / "stream.jsonl"), 74),
     ]  # fmt: skip
+    settings = ("decoder_width=17", "patch=7", "pieces_share=1")
+    cases += [(command("kmerl", tmp_path / "x", "--set", setting), 2) for setting in settings]
+    cases.append((command("supreme", tmp_path / "x", "--set", "lead_masking=on"), 2))
     for options, code in cases:
         done = run("ecg-train", *options, cwd=data)
         assert done.returncode == code, (options, done.stderr)
-        assert b"Traceback" not in done.stderr and done.stderr.strip()
+        assert b"Traceback" not in done.stderr and done.stderr.strip() and b"there is room" not in done.stderr

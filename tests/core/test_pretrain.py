@@ -255,7 +255,7 @@ def test_a_run_without_validation_has_last_weights_alone(tmp_path):
 def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
     spoilt = records(8)
     spoilt.signals[:] = math.nan
-    with pytest.raises(ArithmeticError, match="step 1 the loss is not finite"):
+    with pytest.raises(FloatingPointError, match="step 1 the loss is not finite"):
         train(tmp_path, Source(spoilt, 4))
 
 
@@ -297,6 +297,25 @@ def test_one_cycle_is_torchs(steps):
         optimiser.step()
         if step < steps - 1:
             schedule.step()
+
+
+def test_one_cycle_of_few_steps_has_rates():
+    preset = train_preset("merl").override({"schedule": "one-cycle"})
+    for steps in range(1, 11):
+        assert all(0 < learning_rate(preset, step, steps) <= preset.lr for step in range(steps)), steps
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "epochs=0", "batch=0", "batch=1", "period=0", "beta1=1", "beta2=1", "decoder_layers=0", "decoder_heads=0",
+        "decoder_dropout=2", "patch=0", "temperature=0", "many_most=13", "few_most=12",
+    ],
+)  # fmt: skip
+def test_settings_that_no_training_can_have_are_refused(change):
+    name, _, value = change.partition("=")
+    with pytest.raises(ValueError, match=name):
+        train_preset("kmerl").override({name: value})
 
 
 def test_metrics_that_lack_lines_of_the_state_are_refused(tmp_path):
