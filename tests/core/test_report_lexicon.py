@@ -71,6 +71,18 @@ def test_what_a_report_says(report: str, expected: dict[str, str]) -> None:
     assert found(report) == expected
 
 
+@pytest.mark.parametrize(
+    "report",
+    ["Infarkt kann nicht ausgeschlossen werden", "Infarkt ist nicht ausgeschlossen.", "Infarkt ausgeschlossen?",
+     "Infarkt nicht sicher ausgeschlossen", "Infarct not excluded", "Infarct is not excluded.", "STEMI excluded?",
+     "Infarct is not ruled out", "Infarction has not been completely excluded",
+     "Infarkt kann nicht ausgeschlossen werden, Sinusrhythmus"],
+)  # fmt: skip
+def test_what_is_not_excluded_is_doubted(report: str) -> None:
+    said = found(report)
+    assert said.pop("sinus rhythm", "present") == "present" and said == {"myocardial infarction": "uncertain"}
+
+
 def test_left_and_right_and_degrees_are_kept_apart() -> None:
     assert set(found("complete lbbb and incomplete rbbb")) == {
         "complete left bundle branch block", "incomplete right bundle branch block",
