@@ -83,6 +83,19 @@ def test_what_is_not_excluded_is_doubted(report: str) -> None:
     assert said.pop("sinus rhythm", "present") == "present" and said == {"myocardial infarction": "uncertain"}
 
 
+@pytest.mark.parametrize(
+    "report",
+    ["No change since 2012. Atrial fibrillation.", "No abnormality in V1-V3. Atrial fibrillation.",
+     "Keine Änderung seit 2012. Vorhofflimmern."],
+)  # fmt: skip
+def test_a_full_stop_behind_a_year_or_a_lead_ends_the_sentence(report: str) -> None:
+    assert found(report) == {"atrial fibrillation": "present"}
+
+
+def test_an_ordinal_ends_no_sentence() -> None:
+    assert found("Kein AV-Block 2. Grades") == {"second degree AV block": "absent"}
+
+
 def test_left_and_right_and_degrees_are_kept_apart() -> None:
     assert set(found("complete lbbb and incomplete rbbb")) == {
         "complete left bundle branch block", "incomplete right bundle branch block",

@@ -14,7 +14,8 @@ _SHORT = (
     *("resp", "approx", "vs", "dr", "st", "incl", "ant", "inf", "lat", "post"),
 )
 _NO_END = "".join(rf"(?<!\b{word})" for word in (*_SHORT, "v", "z", "d", "b", "a", "n"))
-_END = re.compile(rf"(?<!\d){_NO_END}[.;!?](?=\s|$)|\n")
+# A figure that stands alone may be an ordinal: `AV-Block 1. Grades`.
+_END = re.compile(rf"(?<!(?<![\w.,])\d){_NO_END}[.;!?](?=\s|$)|\n")
 _UMLAUTS = {"ä": "(?:ä|ae)", "ö": "(?:ö|oe)", "ü": "(?:ü|ue)"}
 
 
