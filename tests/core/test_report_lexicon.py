@@ -92,6 +92,34 @@ def test_a_full_stop_behind_a_year_or_a_lead_ends_the_sentence(report: str) -> N
     assert found(report) == {"atrial fibrillation": "present"}
 
 
+@pytest.mark.parametrize(
+    ("report", "absent", "present"),
+    [
+        ("no ischaemia, infarction or LVH", 3, 0),
+        ("keine Ischämie, Infarkt oder Linkshypertrophie", 3, 0),
+        ("kein Hinweis auf Ischämie, Infarkt und Linkshypertrophie", 3, 0),
+        ("no ectopy, ischaemia or infarction", 2, 0),
+        ("No LVH or left axis deviation", 2, 0),
+        ("No old, inferior infarct", 1, 0),
+        ("kein Sinusrhythmus", 1, 0),
+        ("No significant change, atrial fibrillation", 0, 1),
+        ("No significant change, atrial fibrillation and LVH", 0, 2),
+        ("Keine Änderung, Vorhofflimmern", 0, 1),
+        ("Keine Extrasystolen, Vorhofflimmern", 0, 1),
+        ("Keine ES, Sinusrhythmus", 0, 1),
+        ("keine Ischämie, Sinusrhythmus und Linkstyp", 1, 2),
+        ("keine Ischämie, Vorhofflimmern und Linkstyp", 1, 2),
+        ("Not only atrial fibrillation but also LVH", 0, 2),
+        ("Nicht nur Vorhofflimmern, Linksschenkelblock", 0, 2),
+        ("Sinus rhythm is normal.", 0, 1),
+        ("Sinus rhythm and axis is normal.", 0, 1),
+    ],
+)
+def test_a_denial_reaches_a_list_and_no_other_matter(report: str, absent: int, present: int) -> None:
+    said = list(found(report).values())
+    assert (said.count("absent"), said.count("present"), len(said)) == (absent, present, absent + present)
+
+
 def test_an_ordinal_ends_no_sentence() -> None:
     assert found("Kein AV-Block 2. Grades") == {"second degree AV block": "absent"}
 

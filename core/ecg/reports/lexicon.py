@@ -48,7 +48,7 @@ class Lexicon:
 def sentence_findings(sentence: str, language: str) -> tuple[tuple[str, Status, int, int], ...]:
     """Name, status and place of each finding of a sentence; sentences come again and again."""
     spans = _apart([(*match.span(), name) for name, one in patterns(language) for match in one.finditer(sentence)])
-    found = statuses(sentence, [span for span, _ in spans], language)
+    found = statuses(sentence, [span for span, _ in spans], [name for _, name in spans], language)
     return tuple((name, status, *span) for (span, name), status in zip(spans, found, strict=True))
 
 
