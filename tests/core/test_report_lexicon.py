@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -118,6 +120,20 @@ def test_a_full_stop_behind_a_year_or_a_lead_ends_the_sentence(report: str) -> N
 def test_a_denial_reaches_a_list_and_no_other_matter(report: str, absent: int, present: int) -> None:
     said = list(found(report).values())
     assert (said.count("absent"), said.count("present"), len(said)) == (absent, present, absent + present)
+
+
+@pytest.mark.parametrize(
+    "report",
+    ["Linksventrikuläre Hypertrophie, Ischämie möglich", "Ischämie nicht auszuschließen, Müdigkeit, Linkshypertrophie",
+     "Linksatriale Vergrößerung, keine Ischämie"],
+)  # fmt: skip
+def test_umlauts_of_two_characters_are_read_as_those_of_one(report: str) -> None:
+    apart = unicodedata.normalize("NFD", report)
+    assert len(apart) > len(report) and len(found(report)) == 2 and found(apart) == found(report)
+    words = [apart[one.start : one.end] for one in LEXICON.extract(apart).entities]
+    assert words == [
+        unicodedata.normalize("NFD", report[one.start : one.end]) for one in LEXICON.extract(report).entities
+    ]
 
 
 def test_an_ordinal_ends_no_sentence() -> None:

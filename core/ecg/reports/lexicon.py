@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 from typing import Final
 
@@ -32,7 +33,7 @@ class Lexicon:
         text = normalised(report)
         if not text.strip():
             raise InputError("empty-report", "the report has no text")
-        language = detect(text)
+        language = detect(normalised(unicodedata.normalize("NFC", report)))
         if language not in SUPPORTED:
             said = "in no language that the lexicon can tell" if language is None else f"in {NAMES[language]}"
             known = " and ".join(SUPPORTED.values())
