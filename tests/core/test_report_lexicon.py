@@ -136,6 +136,27 @@ def test_umlauts_of_two_characters_are_read_as_those_of_one(report: str) -> None
     ]
 
 
+@pytest.mark.parametrize(
+    ("report", "name"),
+    [
+        ("mit ventrikulären Extrasystolen", "ventricular extrasystoles"),
+        ("Zeichen eines Hinterwandinfarkts", "inferior myocardial infarction"),
+        ("Zustand nach Infarkten", "myocardial infarction"),
+        ("Linksschenkelblockbild", "left bundle branch block"),
+        ("linker Schenkelblock", "left bundle branch block"),
+        ("kompletter rechter Schenkelblock", "complete right bundle branch block"),
+        ("Linksschenkelblock kompl.", "complete left bundle branch block"),
+        ("inkompl. Rechtsschenkelblock", "incomplete right bundle branch block"),
+        ("Rechtsschenkelblock, inkomplett", "incomplete right bundle branch block"),
+        ("Vorhofflimmerarrhythmie", "atrial fibrillation"),
+        ("mit supraventrikulärer Arrhythmie", "supraventricular arrhythmia"),
+        ("Linksatriale Vergrößerung", "left atrial enlargement"),
+    ],
+)
+def test_german_compounds_and_inflections_are_found(report: str, name: str) -> None:
+    assert found(report) == {name: "present"}
+
+
 def test_an_ordinal_ends_no_sentence() -> None:
     assert found("Kein AV-Block 2. Grades") == {"second degree AV block": "absent"}
 

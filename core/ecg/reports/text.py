@@ -11,7 +11,7 @@ from importlib.resources import files
 # Before a dot, these end no sentence.
 _SHORT = (
     *("chron", "intraventr", "term", "neg", "mögl", "moegl", "unbest", "unspez", "path", "evtl", "ca", "bzw", "inkl"),
-    *("resp", "approx", "vs", "dr", "st", "incl", "ant", "inf", "lat", "post"),
+    *("resp", "approx", "vs", "dr", "st", "incl", "ant", "inf", "lat", "post", "kompl", "inkompl"),
 )
 _NO_END = "".join(rf"(?<!\b{word})" for word in (*_SHORT, "v", "z", "d", "b", "a", "n"))
 # A figure that stands alone may be an ordinal: `AV-Block 1. Grades`.
