@@ -123,6 +123,33 @@ def test_too_few_confirmations_are_refused(serve) -> None:
         LlmExtractor(ServedModel(serve(short).url, "m")).extract(REPORT)
 
 
+def test_only_good_answers_are_kept(serve, tmp_path: Path) -> None:
+    def short(prompt: str) -> str:
+        return '{"confirmed": [true]}' if "Statements:" in prompt else sensible(prompt)
+
+    cache = AnswerCache(tmp_path / "c.sqlite")
+    with pytest.raises(InputError, match="confirms another number"):
+        LlmExtractor(ServedModel(serve(short).url, "m"), cache).extract(REPORT)
+    good = serve(sensible)
+    assert LlmExtractor(ServedModel(good.url, "m"), cache).extract(REPORT).entities
+    assert len(good.asked) == 1 and "Statements:" in good.asked[0]["messages"][-1]["content"]
+
+
+def test_the_first_pass_is_kept_for_runs_without_a_second(serve, tmp_path: Path) -> None:
+    server, cache = serve(sensible), AnswerCache(tmp_path / "c.sqlite")
+    for confirm in (True, False):
+        LlmExtractor(ServedModel(server.url, "m"), cache, confirm).extract(REPORT)
+    assert len(server.asked) == 2
+
+
+def test_braces_around_the_answer_are_passed_over(serve) -> None:
+    def wordy(prompt: str) -> str:
+        return 'The set {a, b}, as {"form": 1}: ' + sensible(prompt) + " {done}"
+
+    found = LlmExtractor(ServedModel(serve(wordy).url, "m")).extract(REPORT)
+    assert len(found.entities) == 2
+
+
 def test_a_busy_server_is_asked_again(serve) -> None:
     seen: list[str] = []
 
