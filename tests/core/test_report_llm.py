@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from medpipe.core.ecg.reports.answer_cache import AnswerCache
-from medpipe.core.ecg.reports.llm import LlmExtractor
+from medpipe.core.ecg.reports.llm import LlmExtractor, canonical
 from medpipe.core.errors import InputError, ModelError
 from medpipe.core.language_model import LocalModel, ServedModel
 
@@ -148,6 +148,15 @@ def test_braces_around_the_answer_are_passed_over(serve) -> None:
 
     found = LlmExtractor(ServedModel(serve(wordy).url, "m")).extract(REPORT)
     assert len(found.entities) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [("LBBB", "left bundle branch block"), ("Inferior  MI", "inferior myocardial infarction"),
+     ("normal ecg", "normal ECG"), ("Old Scar", "old scar"), ("no LBBB", "no lbbb")],
+)  # fmt: skip
+def test_a_name_in_other_words_is_that_of_the_table(name: str, known: str) -> None:
+    assert canonical(name) == known
 
 
 def test_a_busy_server_is_asked_again(serve) -> None:

@@ -12,11 +12,14 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from medpipe.core.ecg.reports.answer_cache import AnswerCache
 from medpipe.core.ecg.reports.entity import STATUSES, Entity, entity_codes, strongest
 from medpipe.core.ecg.reports.extractor import Extraction
+from medpipe.core.ecg.reports.lexicon import patterns
+from medpipe.core.ecg.reports.text import normalised
 from medpipe.core.errors import InputError
 from medpipe.core.language_model import LanguageModel
 
@@ -128,7 +131,12 @@ def _located(one: Any, report: str) -> Entity | None:
     return None if place is None else Entity(canonical(name), one["status"], *place.span())
 
 
+@lru_cache(maxsize=50_000)
 def canonical(name: str) -> str:
-    """The table's spelling of a name, else the name in lower case with single blanks."""
+    """The table's name for what a name says, as `LBBB` does; else the name in lower case with single blanks."""
     plain = " ".join(name.split())
-    return next((known for known in entity_codes() if known.lower() == plain.lower()), plain.lower())
+    said = normalised(plain)
+    for known in entity_codes():
+        if known.lower() == said:
+            return known
+    return next((known for known, words in patterns("en") if words.fullmatch(said)), plain.lower())
