@@ -98,7 +98,10 @@ def write_vocabulary(streams: list[str], least: int, most: int | None, cosine: f
     errors = _each(streams, lambda record: counts.add(entities_of(record)))
     terms = counts.terms()
     tower = open_text_tower()
-    merged = merge(terms, lambda names: np.stack([*map(tower.encode, names)]), cosine) if cosine < 1 else terms
+    if cosine < 1:
+        merged = counts.once(merge(terms, lambda names: np.stack([*map(tower.encode, names)]), cosine))
+    else:
+        merged = terms
     kept = cut(merged, least, most)
     if not kept:
         raise Fatal(BAD_STREAM, f"no entity is claimed by {least} of {counts.reports} reports; --min-count")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,6 +71,94 @@ def found(report: str) -> dict[str, str]:
 )  # fmt: skip
 def test_what_a_report_says(report: str, expected: dict[str, str]) -> None:
     assert found(report) == expected
+
+
+@pytest.mark.parametrize(
+    "report",
+    ["Infarkt kann nicht ausgeschlossen werden", "Infarkt ist nicht ausgeschlossen.", "Infarkt ausgeschlossen?",
+     "Infarkt nicht sicher ausgeschlossen", "Infarct not excluded", "Infarct is not excluded.", "STEMI excluded?",
+     "Infarct is not ruled out", "Infarction has not been completely excluded",
+     "Infarkt kann nicht ausgeschlossen werden, Sinusrhythmus"],
+)  # fmt: skip
+def test_what_is_not_excluded_is_doubted(report: str) -> None:
+    said = found(report)
+    assert said.pop("sinus rhythm", "present") == "present" and said == {"myocardial infarction": "uncertain"}
+
+
+@pytest.mark.parametrize(
+    "report",
+    ["No change since 2012. Atrial fibrillation.", "No abnormality in V1-V3. Atrial fibrillation.",
+     "Keine Änderung seit 2012. Vorhofflimmern."],
+)  # fmt: skip
+def test_a_full_stop_behind_a_year_or_a_lead_ends_the_sentence(report: str) -> None:
+    assert found(report) == {"atrial fibrillation": "present"}
+
+
+@pytest.mark.parametrize(
+    ("report", "absent", "present"),
+    [
+        ("no ischaemia, infarction or LVH", 3, 0),
+        ("keine Ischämie, Infarkt oder Linkshypertrophie", 3, 0),
+        ("kein Hinweis auf Ischämie, Infarkt und Linkshypertrophie", 3, 0),
+        ("no ectopy, ischaemia or infarction", 2, 0),
+        ("No LVH or left axis deviation", 2, 0),
+        ("No old, inferior infarct", 1, 0),
+        ("kein Sinusrhythmus", 1, 0),
+        ("No significant change, atrial fibrillation", 0, 1),
+        ("No significant change, atrial fibrillation and LVH", 0, 2),
+        ("Keine Änderung, Vorhofflimmern", 0, 1),
+        ("Keine Extrasystolen, Vorhofflimmern", 0, 1),
+        ("Keine ES, Sinusrhythmus", 0, 1),
+        ("keine Ischämie, Sinusrhythmus und Linkstyp", 1, 2),
+        ("keine Ischämie, Vorhofflimmern und Linkstyp", 1, 2),
+        ("Not only atrial fibrillation but also LVH", 0, 2),
+        ("Nicht nur Vorhofflimmern, Linksschenkelblock", 0, 2),
+        ("Sinus rhythm is normal.", 0, 1),
+        ("Sinus rhythm and axis is normal.", 0, 1),
+    ],
+)
+def test_a_denial_reaches_a_list_and_no_other_matter(report: str, absent: int, present: int) -> None:
+    said = list(found(report).values())
+    assert (said.count("absent"), said.count("present"), len(said)) == (absent, present, absent + present)
+
+
+@pytest.mark.parametrize(
+    "report",
+    ["Linksventrikuläre Hypertrophie, Ischämie möglich", "Ischämie nicht auszuschließen, Müdigkeit, Linkshypertrophie",
+     "Linksatriale Vergrößerung, keine Ischämie"],
+)  # fmt: skip
+def test_umlauts_of_two_characters_are_read_as_those_of_one(report: str) -> None:
+    apart = unicodedata.normalize("NFD", report)
+    assert len(apart) > len(report) and len(found(report)) == 2 and found(apart) == found(report)
+    words = [apart[one.start : one.end] for one in LEXICON.extract(apart).entities]
+    assert words == [
+        unicodedata.normalize("NFD", report[one.start : one.end]) for one in LEXICON.extract(report).entities
+    ]
+
+
+@pytest.mark.parametrize(
+    ("report", "name"),
+    [
+        ("mit ventrikulären Extrasystolen", "ventricular extrasystoles"),
+        ("Zeichen eines Hinterwandinfarkts", "inferior myocardial infarction"),
+        ("Zustand nach Infarkten", "myocardial infarction"),
+        ("Linksschenkelblockbild", "left bundle branch block"),
+        ("linker Schenkelblock", "left bundle branch block"),
+        ("kompletter rechter Schenkelblock", "complete right bundle branch block"),
+        ("Linksschenkelblock kompl.", "complete left bundle branch block"),
+        ("inkompl. Rechtsschenkelblock", "incomplete right bundle branch block"),
+        ("Rechtsschenkelblock, inkomplett", "incomplete right bundle branch block"),
+        ("Vorhofflimmerarrhythmie", "atrial fibrillation"),
+        ("mit supraventrikulärer Arrhythmie", "supraventricular arrhythmia"),
+        ("Linksatriale Vergrößerung", "left atrial enlargement"),
+    ],
+)
+def test_german_compounds_and_inflections_are_found(report: str, name: str) -> None:
+    assert found(report) == {name: "present"}
+
+
+def test_an_ordinal_ends_no_sentence() -> None:
+    assert found("Kein AV-Block 2. Grades") == {"second degree AV block": "absent"}
 
 
 def test_left_and_right_and_degrees_are_kept_apart() -> None:

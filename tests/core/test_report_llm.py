@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from medpipe.core.ecg.reports.answer_cache import AnswerCache
-from medpipe.core.ecg.reports.llm import LlmExtractor
+from medpipe.core.ecg.reports.llm import LlmExtractor, canonical
 from medpipe.core.errors import InputError, ModelError
 from medpipe.core.language_model import LocalModel, ServedModel
 
@@ -121,6 +121,42 @@ def test_too_few_confirmations_are_refused(serve) -> None:
 
     with pytest.raises(InputError, match="confirms another number"):
         LlmExtractor(ServedModel(serve(short).url, "m")).extract(REPORT)
+
+
+def test_only_good_answers_are_kept(serve, tmp_path: Path) -> None:
+    def short(prompt: str) -> str:
+        return '{"confirmed": [true]}' if "Statements:" in prompt else sensible(prompt)
+
+    cache = AnswerCache(tmp_path / "c.sqlite")
+    with pytest.raises(InputError, match="confirms another number"):
+        LlmExtractor(ServedModel(serve(short).url, "m"), cache).extract(REPORT)
+    good = serve(sensible)
+    assert LlmExtractor(ServedModel(good.url, "m"), cache).extract(REPORT).entities
+    assert len(good.asked) == 1 and "Statements:" in good.asked[0]["messages"][-1]["content"]
+
+
+def test_the_first_pass_is_kept_for_runs_without_a_second(serve, tmp_path: Path) -> None:
+    server, cache = serve(sensible), AnswerCache(tmp_path / "c.sqlite")
+    for confirm in (True, False):
+        LlmExtractor(ServedModel(server.url, "m"), cache, confirm).extract(REPORT)
+    assert len(server.asked) == 2
+
+
+def test_braces_around_the_answer_are_passed_over(serve) -> None:
+    def wordy(prompt: str) -> str:
+        return 'The set {a, b}, as {"form": 1}: ' + sensible(prompt) + " {done}"
+
+    found = LlmExtractor(ServedModel(serve(wordy).url, "m")).extract(REPORT)
+    assert len(found.entities) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [("LBBB", "left bundle branch block"), ("Inferior  MI", "inferior myocardial infarction"),
+     ("normal ecg", "normal ECG"), ("Old Scar", "old scar"), ("no LBBB", "no lbbb")],
+)  # fmt: skip
+def test_a_name_in_other_words_is_that_of_the_table(name: str, known: str) -> None:
+    assert canonical(name) == known
 
 
 def test_a_busy_server_is_asked_again(serve) -> None:

@@ -31,6 +31,12 @@ def test_near_names_become_the_more_frequent_one() -> None:
     assert one.name == "old scar" and one.present == 2 and one.absent == 1 and one.merged == {"scar, old": 1}
 
 
+def test_a_report_with_both_of_two_merged_names_counts_once() -> None:
+    counts = counted({"old scar": "present", "scar, old": "present"}, {"old scar": "absent", "scar, old": "present"})
+    (one,) = counts.once(merge(counts.terms(), embed, 0.9))
+    assert (one.present, one.uncertain, one.absent) == (2, 0, 0) and cut([one], 3, None) == []
+
+
 def test_opposites_and_coded_names_are_never_merged() -> None:
     names = ["left bundle branch block", "LBBB left", "right block", "sinus bradycardia", "tachycardia of the sinus"]
     kept = [one.name for one in merge(counted(dict.fromkeys(names, "present")).terms(), embed, 0.9)]

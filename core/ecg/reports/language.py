@@ -44,7 +44,7 @@ _WORD: Final = re.compile(r"[^\W\d_][^\W\d_-]*(?:-[^\W\d_]+)*")
 # What German compounds end in (`Vorderwandinfarkt`, `st-senkung`), and abbreviations of its reports (`V.a.`, `Z.n.`).
 _GERMAN: Final = re.compile(
     r"\w(?:wandinfarkt|schenkelblock|hypertrophie|rhythmus|flimmern|flattern|senkung|hebung|störung|schaden|spannung"
-    r"|verlängerung|tachykardie|bradykardie|lagetyp)(?:en)?\b|\b[vz]\.\s?[an]\."
+    r"|verlängerung|tachykardie|bradykardie|flimmerarrhythmie|lagetyp)(?:e?n|e?s|bild)?\b|\b[vz]\.\s?[an]\."
 )
 _LONG_WORD: Final = re.compile(r"(?<![\w\\])[^\W\d_]{5,}(?!\w)")
 # Of a report's words, the share that its language must know.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 from typing import Final
 
@@ -32,7 +33,7 @@ class Lexicon:
         text = normalised(report)
         if not text.strip():
             raise InputError("empty-report", "the report has no text")
-        language = detect(text)
+        language = detect(normalised(unicodedata.normalize("NFC", report)))
         if language not in SUPPORTED:
             said = "in no language that the lexicon can tell" if language is None else f"in {NAMES[language]}"
             known = " and ".join(SUPPORTED.values())
@@ -48,7 +49,7 @@ class Lexicon:
 def sentence_findings(sentence: str, language: str) -> tuple[tuple[str, Status, int, int], ...]:
     """Name, status and place of each finding of a sentence; sentences come again and again."""
     spans = _apart([(*match.span(), name) for name, one in patterns(language) for match in one.finditer(sentence)])
-    found = statuses(sentence, [span for span, _ in spans], language)
+    found = statuses(sentence, [span for span, _ in spans], [name for _, name in spans], language)
     return tuple((name, status, *span) for (span, name), status in zip(spans, found, strict=True))
 
 

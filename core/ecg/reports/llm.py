@@ -9,12 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from medpipe.core.ecg.reports.answer_cache import AnswerCache
 from medpipe.core.ecg.reports.entity import STATUSES, Entity, entity_codes, strongest
 from medpipe.core.ecg.reports.extractor import Extraction
+from medpipe.core.ecg.reports.lexicon import patterns
+from medpipe.core.ecg.reports.text import normalised
 from medpipe.core.errors import InputError
 from medpipe.core.language_model import LanguageModel
 
@@ -37,7 +42,7 @@ _SAYINGS: Final = {
     "uncertain": "The report says that there may be {}.",
 }
 _MOST_TOKENS: Final = 1024
-_OBJECT: Final = re.compile(r"\{.*\}", re.DOTALL)
+_DECODER: Final = json.JSONDecoder()
 
 
 @dataclass(slots=True)
@@ -69,38 +74,50 @@ class LlmExtractor:
         return Extraction(found, None, {why: count for why, count in dropped.items() if count})
 
     def _listed(self, report: str) -> list[Any]:
-        listed = self._asked(_EXTRACT + report).get("entities")
-        if not isinstance(listed, list):
-            raise InputError("bad-answer", "the language model's answer lists no entities")
-        return listed
+        return self._asked(_EXTRACT + report, _entities)
 
     def _confirmed(self, found: list[Entity], report: str) -> list[bool]:
         sayings = [f"{k}. {_SAYINGS[one.status].format(one.name)}" for k, one in enumerate(found, 1)]
-        answer = self._asked(f"{_CONFIRM}{report}\n\nStatements:\n" + "\n".join(sayings)).get("confirmed")
-        if not isinstance(answer, list) or len(answer) != len(found):
-            raise InputError("bad-answer", "the language model confirms another number of entities than it listed")
-        return [value is True for value in answer]
+        prompt = f"{_CONFIRM}{report}\n\nStatements:\n" + "\n".join(sayings)
+        return [value is True for value in self._asked(prompt, lambda answer: _confirmations(answer, len(found)))]
 
-    def _asked(self, prompt: str) -> dict[str, Any]:
-        if self.cache is not None and (held := self.cache.get(self.name, prompt)) is not None:
-            return _object(held)
+    def _asked(self, prompt: str, read: Callable[[str], list[Any]]) -> list[Any]:
+        """What `read` makes of the answer; only an answer that it takes is kept."""
+        if self.cache is not None and (held := self.cache.get(self.model.name, prompt)) is not None:
+            # An answer kept by another release may be none to this one.
+            with suppress(InputError):
+                return read(held)
         answer = self.model.answer([{"role": "user", "content": prompt}], _MOST_TOKENS)
-        read = _object(answer)
+        made = read(answer)
         if self.cache is not None:
-            self.cache.put(self.name, prompt, answer)
-        return read
+            self.cache.put(self.model.name, prompt, answer)
+        return made
 
 
-def _object(answer: str) -> dict[str, Any]:
-    """The JSON object of an answer, whatever is said around it."""
-    found = _OBJECT.search(answer)
-    try:
-        read = json.loads(found[0]) if found else None
-    except ValueError:
-        read = None
-    if not isinstance(read, dict):
-        raise InputError("bad-answer", "the language model's answer is not the JSON that was asked for")
-    return read
+def _entities(answer: str) -> list[Any]:
+    listed = _object(answer, "entities")
+    if not isinstance(listed, list):
+        raise InputError("bad-answer", "the language model's answer lists no entities")
+    return listed
+
+
+def _confirmations(answer: str, count: int) -> list[Any]:
+    said = _object(answer, "confirmed")
+    if not isinstance(said, list) or len(said) != count:
+        raise InputError("bad-answer", "the language model confirms another number of entities than it listed")
+    return said
+
+
+def _object(answer: str, key: str) -> Any:
+    """The value of a key in the first JSON object of an answer that has it, whatever is said around it."""
+    for brace in re.finditer(r"\{", answer):
+        try:
+            read, _ = _DECODER.raw_decode(answer, brace.start())
+        except (ValueError, RecursionError):
+            continue
+        if key in read:
+            return read[key]
+    raise InputError("bad-answer", "the language model's answer is not the JSON that was asked for")
 
 
 def _located(one: Any, report: str) -> Entity | None:
@@ -114,7 +131,12 @@ def _located(one: Any, report: str) -> Entity | None:
     return None if place is None else Entity(canonical(name), one["status"], *place.span())
 
 
+@lru_cache(maxsize=50_000)
 def canonical(name: str) -> str:
-    """The table's spelling of a name, else the name in lower case with single blanks."""
+    """The table's name for what a name says, as `LBBB` does; else the name in lower case with single blanks."""
     plain = " ".join(name.split())
-    return next((known for known in entity_codes() if known.lower() == plain.lower()), plain.lower())
+    said = normalised(plain)
+    for known in entity_codes():
+        if known.lower() == said:
+            return known
+    return next((known for known, words in patterns("en") if words.fullmatch(said)), plain.lower())

@@ -11,16 +11,21 @@ from importlib.resources import files
 # Before a dot, these end no sentence.
 _SHORT = (
     *("chron", "intraventr", "term", "neg", "mögl", "moegl", "unbest", "unspez", "path", "evtl", "ca", "bzw", "inkl"),
-    *("resp", "approx", "vs", "dr", "st", "incl", "ant", "inf", "lat", "post"),
+    *("resp", "approx", "vs", "dr", "st", "incl", "ant", "inf", "lat", "post", "kompl", "inkompl"),
 )
 _NO_END = "".join(rf"(?<!\b{word})" for word in (*_SHORT, "v", "z", "d", "b", "a", "n"))
-_END = re.compile(rf"(?<!\d){_NO_END}[.;!?](?=\s|$)|\n")
+# A figure that stands alone may be an ordinal: `AV-Block 1. Grades`.
+_END = re.compile(rf"(?<!(?<![\w.,])\d){_NO_END}[.;!?](?=\s|$)|\n")
 _UMLAUTS = {"ä": "(?:ä|ae)", "ö": "(?:ö|oe)", "ü": "(?:ü|ue)"}
 
 
 def normalised(report: str) -> str:
-    """The report in lower case, of the same length; a `#` that stands for a lost umlaut (as in PTB-XL) is `ü`."""
+    """The report in lower case, of the same length; a `#` that stands for a lost umlaut (as in PTB-XL) is `ü`.
+
+    An umlaut of two characters, vowel and dots, is spelt out: `ae`.
+    """
     lower = "".join(low if len(low := char.lower()) == 1 else char for char in report)
+    lower = re.sub("(?<=[aou])\u0308", "e", lower)
     return re.sub(r"(?<!\S)#(?=[a-zäöü])|(?<=[a-zäöü])#(?=[a-zäöü])", "ü", lower)
 
 
@@ -36,9 +41,11 @@ def sentences(text: str) -> Iterator[tuple[int, str]]:
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
-    """A pattern of the tables: a blank is any white space, an umlaut may be spelt out, words are whole."""
+    """A pattern of the tables: a blank is any white space, an umlaut may be spelt out, ss may be ß, words are whole."""
     for umlaut, spelt in _UMLAUTS.items():
         pattern = pattern.replace(umlaut, spelt)
+    # A look-behind must have one width, so that it stays as it is.
+    pattern = re.sub(r"(\(\?<[=!][^)]*\))|ss", lambda one: one[1] or "(?:ss|ß)", pattern)
     pattern = pattern.replace(" ?", r"\s*").replace(" ", r"\s+")
     # A question mark stands right behind its word.
     return re.compile(rf"(?:(?<![\w-])|(?=\?))(?:{pattern})(?!\w)")

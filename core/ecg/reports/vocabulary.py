@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.core.ecg.reports.entity import codes, entity_codes
+from medpipe.core.ecg.reports.entity import STATUSES, codes, entity_codes
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 FORMAT: Final = "medpipe-vocabulary-1"
@@ -42,22 +42,42 @@ class Term:
 
 
 class Counts:
-    """How often each name comes, by status; memory grows with the names, not with the reports."""
+    """How often each name comes, by status.
+
+    Memory grows with the names and, of reports with a name that may be merged, with their different findings.
+    """
 
     def __init__(self) -> None:
         self.reports = 0
         self._names: dict[str, Counter[str]] = {}
+        self._together: Counter[frozenset[tuple[str, str]]] = Counter()
 
     def add(self, entities: Iterable[Mapping[str, Any]]) -> None:
         """The entities of one report."""
         self.reports += 1
-        for entity in entities:
-            self._names.setdefault(entity["name"], Counter())[entity["status"]] += 1
+        claims = [(entity["name"], entity["status"]) for entity in entities]
+        for name, status in claims:
+            self._names.setdefault(name, Counter())[status] += 1
+        # Names with a code stay apart from each other.
+        if len(claims) > 1 and any(name not in entity_codes() for name, _ in claims):
+            self._together[frozenset(claims)] += 1
 
     def terms(self) -> list[Term]:
         """The names with their counts, the most frequent first, equal ones by the alphabet."""
         made = [Term(name, one["present"], one["uncertain"], one["absent"]) for name, one in self._names.items()]
         return sorted(made, key=lambda term: (-term.present, term.name))
+
+    def once(self, merged: Sequence[Term]) -> list[Term]:
+        """Merged terms with a report that has several names of one counted once, by its strongest claim."""
+        into = {name: term for term in merged for name in (term.name, *term.merged)}
+        for claims, count in self._together.items():
+            said: dict[str, list[str]] = {}
+            for name, status in claims:
+                said.setdefault(into[name].name, []).append(status)
+            for name, several in said.items():
+                for status in sorted(several, key=[*map(str, STATUSES)].index)[1:]:
+                    setattr(into[name], status, getattr(into[name], status) - count)
+        return sorted(merged, key=lambda term: (-term.present, term.name))
 
 
 def merge(terms: Sequence[Term], embed: Embed, least: float) -> list[Term]:
