@@ -56,7 +56,7 @@ class TrainPreset(TrainSettings):
         below_one(self, "view_dropout", "decoder_dropout")
         if max(self.many_most, self.few_most) > _MOST_MASKED:
             raise ValueError(f"many_most and few_most are up to {_MOST_MASKED}: of twelve leads one stays")
-        if not self.temperature:
+        if self.temperature <= 0:
             raise ValueError("temperature is more than 0")
 
 
