@@ -15,6 +15,7 @@ from medpipe.core.kv.attention_statistics import AttentionStatistics, RowSetting
 from medpipe.core.kv.budgeted_cache import BudgetedCache, Compression
 from medpipe.core.kv.budgets import exact_budgets, requested_total
 from medpipe.core.kv.decoder import Decoder, open_decoder
+from medpipe.core.kv.int8_cache import layer_bytes
 from medpipe.core.kv.methods import CONTROLS, find_method
 from medpipe.core.kv.plan import read_plan
 from medpipe.core.kv.prompts import Prompt
@@ -103,8 +104,13 @@ class Profiling:
         """Of a baseline that keeps every entry: quality, its cache, what is said."""
         kept = prompt.tokens * len(cache.budgeted)
         named = {"id": f"{record['id']}#{method}", "method": method, "ratio": 1.0, "requested_total": kept}
-        out = self._base(record, prompt, cache) | named | {"kept_total": kept}
-        return out | _bytes(tried, cache.kv_bytes()[0]) | {"quality": tried.quality} | _scored(request, tried.text)
+        layers = [
+            {"layer": layer.index, **_entropies(layer.statistics), "budget": layer.entries,
+             "kv_bytes": layer_bytes(tried.cache.layers[layer.index])}
+            for layer in cache.budgeted
+        ]  # fmt: skip
+        out = self._base(record, prompt, cache) | named | {"kept_total": kept} | _bytes(tried, cache.kv_bytes()[0])
+        return out | {"quality": tried.quality} | _scored(request, tried.text) | {"layers": layers}
 
     def _read(self, record: Record) -> tuple[Request, Prompt, BudgetedCache, Any]:
         request = read_request(record, self.read)

@@ -48,11 +48,13 @@ class Int8Cache(Cache):  # type: ignore[misc]
 
     def kv_bytes(self) -> tuple[int, int]:
         """Of keys and values with their scales, and nothing beside them."""
-        found = 0
-        for layer in self.layers:
-            parts = layer.parts if isinstance(layer, Int8Layer) else [(layer.keys, layer.values)]
-            found += sum(one.untyped_storage().nbytes() for part in parts for one in part)
-        return found, 0
+        return sum(map(layer_bytes, self.layers)), 0
+
+
+def layer_bytes(layer: Any) -> int:
+    """Of keys and values of a layer of any cache, with scales where it has them."""
+    parts = layer.parts if isinstance(layer, Int8Layer) else [(layer.keys, layer.values)]
+    return sum(one.untyped_storage().nbytes() for part in parts for one in part)
 
 
 def _copied(layer: Any) -> Any:

@@ -123,6 +123,9 @@ def test_a_sweep_has_its_controls_and_a_ratio_of_one_costs_nothing(swept) -> Non
             assert one["quality"]["first_divergence"] is None
     full = made["two#full"]
     assert full["quality"]["kl_nats_max"] == 0 and full["kv_bytes"] == full["kv_bytes_full"]
+    for one in (full, made["two#int8"]):
+        assert sum(layer["budget"] for layer in one["layers"]) == one["kept_total"] == one["requested_total"]
+        assert sum(layer["kv_bytes"] for layer in one["layers"]) == one["kv_bytes"]
     one = made["two#meda-0.25"]
     assert one["kept_total"] == one["requested_total"] and one["quality"]["kl_nats_mean"] > 0
     assert one["kv_bytes"] == sum(layer["kv_bytes"] for layer in one["layers"]) < 0.26 * one["kv_bytes_full"]
@@ -313,7 +316,8 @@ def test_two_methods_of_a_sweep_are_compared_request_by_request(run: Run, folder
         found["difference"] == pytest.approx(np.mean([b - a for a, b in pairs])) and low <= found["difference"] <= high
     )
     alone = run("kv-profile", "diff", "meda-0.25", "int8", "--of", "swept.jsonl", "--quiet", cwd=folder)
-    (only,) = map(json.loads, alone.stdout.splitlines())
+    *kept, only = map(json.loads, alone.stdout.splitlines())
+    assert [one["second"] for one in kept] == [1.0] * 4
     assert only["layer"] is None and only["quality"]["kv_bytes_share"]["difference"] > 0
     (folder / "planned.jsonl").write_bytes(planned.stdout)
     for stream, code, said in (
