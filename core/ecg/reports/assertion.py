@@ -27,6 +27,8 @@ _OLD = r"(?:(?:old|acute|alter|of)\s+)*"
 _JOINED = re.compile(rf"(?:\s*,?\s*(?:\b(?:and|or|nor|und|oder|noch|bzw\.?)\s+|[/&+]\s*)(?:/\s*)?|\s{{3,}}){_OLD}")
 _COMMA = re.compile(rf"\s*,\s*{_OLD}")
 _OR = re.compile(r"\b(?:or|nor|oder|noch)\b")
+# Behind the last finding of a list: `no A, B or anything else`.
+_OR_ELSE = re.compile(r"\s*,?\s*\b(?:or|nor|oder|noch)\b")
 # Between a trigger and its finding, these are no matter of their own: `possible old, inferior infarct`.
 _AGE = re.compile(r"\b(?:old|acute|recent|previous|(?:alte|akute|frische|abgelaufene)[nrsm]?)\s*,")
 _OWN = frozenset(
@@ -86,7 +88,7 @@ def _before(sentence: str, findings: Sequence[Span], own: Sequence[bool], mark: 
     if not after or len(between.split()) > _REACH_BEFORE:
         return []
     gaps = [sentence[findings[one][1] : findings[other][0]] for one, other in pairwise(after)]
-    joined = _linked(gaps, [own[index] for index in after[1:]])
+    joined = _linked(gaps, [own[index] for index in after[1:]], sentence[findings[after[-1]][1] :])
     # Behind a comma stands another matter, unless the list goes on.
     if "," in _AGE.sub(" ", between) and (own[after[0]] or not any(map(_OR.search, gaps[:joined]))):
         return []
@@ -104,14 +106,19 @@ def _after(sentence: str, findings: Sequence[Span], own: Sequence[bool], mark: S
     return before[: 1 + _linked(gaps, [own[index] for index in before[1:]], commas=False)]
 
 
-def _linked(gaps: Sequence[str], own: Sequence[bool], *, commas: bool = True) -> int:
-    """How many of the gaps between findings, from the first on, join; commas only up to the last `and` or `or`."""
+def _linked(gaps: Sequence[str], own: Sequence[bool], rest: str = "", *, commas: bool = True) -> int:
+    """How many of the gaps between findings, from the first on, join; commas only up to the last `and` or `or`.
+
+    That `or` may lead to what is no finding, `rest` of the sentence too.
+    """
     count = 0
-    for number, (gap, alone) in enumerate(zip(gaps, own, strict=True), 1):
+    for number, (gap, alone) in enumerate(zip([*gaps, rest], [*own, False], strict=True), 1):
         if alone and not _OR.search(gap):
             break
         if _JOINED.fullmatch(gap):
             count = number
+        elif commas and _OR_ELSE.match(gap):
+            return number - 1
         elif not (commas and _COMMA.fullmatch(gap)):
             break
     return count

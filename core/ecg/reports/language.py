@@ -21,7 +21,8 @@ _WORDS: Final = {
     " pathologisches pathologisch sonst ueberdrehter steiltyp indifferenztyp llt mlt hemiblock leitungsstörung senkung",
     "sv": "och med vid av ej sinusrytm rytm normalt ekg eljest vänster höger el-axel axel förändring sänkning förlopp"
     " avvikande infarkt ischemi sannolikt såsom skänkelblock sinustachykardi sinusbradykardi förmaksflimmer inga"
-    " extraslag ospecifik ospecifikt bör övervägas möjligen ålder bestämmbar belastning extremitetsavledningarna",
+    " extraslag inom normala gränser ecg ospecifik ospecifikt bör övervägas möjligen ålder bestämmbar belastning"
+    " extremitetsavledningarna",
     "fr": "le la les des et ou du de sans avec rythme sinusal onde ondes bloc branche gauche droit axe normal électro"
     " cardiogramme ecg ischémie infarctus fibrillation auriculaire tachycardie bradycardie",
     "es": "el la los las y o con sin ritmo sinusal onda ondas bloqueo rama izquierda derecha eje normal isquemia"
